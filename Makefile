@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+# pbxpush: `make demo` shows it, `make check` proves it, `make help` lists the rest.
+
+PREFIX     ?= /usr
+SYSCONFDIR ?= /etc
+UNITDIR    ?= /lib/systemd/system
+SYSUSERS   ?= /usr/lib/sysusers.d
+BUILD      ?= build
+CC         := $(if $(filter default,$(origin CC)),gcc,$(CC))
+VERSION    := $(shell cat src/VERSION)
+
+# Debian package for each library (pkg-config name), and the tools the targets need.
+PKGS       := libnghttp2 libcrypto libssl jansson libevent libevent_pthreads sqlite3 inih cmocka
+DEBS       := gcc clang clang-format libclang-rt-14-dev pkg-config libnghttp2-dev libssl-dev \
+              libjansson-dev libevent-dev libsqlite3-dev libinih-dev libcmocka-dev python3 \
+              tzdata systemd
+
+WARN       := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wswitch-enum
+CFLAGS     ?= -O2 -g
+HARDEN     := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
+LDHARDEN   := -pie -Wl,-z,relro,-z,now,--as-needed
+ifdef SAN
+CFLAGS     := -O1 -g
+HARDEN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+LDHARDEN   := -fsanitize=address,undefined
+endif
+ifdef STRICT
+WARN       += -Werror
+endif
+ALL_CFLAGS  = -std=c17 -D_GNU_SOURCE -DPBXPUSH_VERSION='"$(VERSION)"' -Iinclude $(WARN) $(HARDEN) \
+              $(shell pkg-config --cflags $(PKGS)) $(CFLAGS) -MMD -MP
+LIBS        = $(shell pkg-config --libs libnghttp2 libssl libcrypto jansson libevent \
+              libevent_pthreads sqlite3 inih) -pthread
+
+Q          := $(if $(V),,@)
+say         = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
+
+MAINS      := src/daemon/main.c src/ctl/main.c
+LIB_SRC    := $(filter-out $(MAINS),$(wildcard src/*/*.c))
+SIM_SRC    := $(wildcard tests/simulator/*.c)
+UNIT_SRC   := $(wildcard tests/unit/*.c)
+FLOW_SRC   := $(wildcard tests/flow/test_*.c)
+FLOW_LIB   := $(filter-out $(FLOW_SRC),$(wildcard tests/flow/*.c))
+obj         = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+LIB        := $(BUILD)/libpbxpush.a
+PROGRAMS   := $(BUILD)/pbxpushd $(BUILD)/pbxpushctl
+SIMULATOR  := $(BUILD)/apns-simulator
+UNIT       := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
+FLOW       := $(patsubst tests/flow/%.c,$(BUILD)/flow/%,$(FLOW_SRC))
+C_FILES     = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
+
+.PHONY: all programs tests help demo check check-layers check-format deps lint format install uninstall clean
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: programs
+programs: $(PROGRAMS)
+tests: $(PROGRAMS) $(SIMULATOR) $(UNIT) $(FLOW)
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+$(BUILD)/pbxpushd: $(call obj,src/daemon/main.c) $(LIB)
+$(BUILD)/pbxpushctl: $(call obj,src/ctl/main.c) $(LIB)
+$(SIMULATOR): $(call obj,$(SIM_SRC)) $(LIB)
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIB)
+$(BUILD)/flow/%: $(BUILD)/obj/tests/flow/%.o $(call obj,$(FLOW_LIB)) $(LIB)
+$(UNIT) $(FLOW): LIBS += -lcmocka
+$(BUILD)/unit/%_oom: LDHARDEN += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+
+$(PROGRAMS) $(SIMULATOR) $(UNIT) $(FLOW):
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDHARDEN) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS)
+
+$(LIB): $(call obj,$(LIB_SRC))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/obj/%.o: %.c Makefile src/VERSION | $(BUILD)/.libraries
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+# A missing library is named by the Debian package that brings it.
+$(BUILD)/.libraries: Makefile
+	@mkdir -p $(@D)
+	@command -v pkg-config >/dev/null || { echo "missing: pkg-config (run 'make deps')" >&2; exit 1; }
+	@ok=1; for p in $(PKGS); do pkg-config --exists $$p && continue; ok=0; \
+	  d=$$(printf '%s\n' $(DEBS) | grep -- "$$(printf %s "$$p" | sed 's/^lib//; s/_.*//; s/crypto/ssl/')" | head -1); \
+	  echo "missing library $$p: Debian package $$d (run 'make deps')" >&2; done; [ $$ok = 1 ]
+	@touch $@
+
+deps: ## install the Debian packages that are missing (silent when none is)
+	@missing=; for d in $(DEBS); do dpkg-query -W -f '$${Status}\n' $$d 2>/dev/null | \
+	  grep -q 'ok installed' || missing="$$missing $$d"; done; \
+	[ -z "$$missing" ] || { echo "installing:$$missing"; sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive \
+	  apt-get install -y -qq --no-install-recommends $$missing >/dev/null; }
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PBXPUSH_BASE_UNIX_SOCKET_H
+#define PBXPUSH_BASE_UNIX_SOCKET_H
+
+#include <sys/types.h>
+
+#include <pbxpush/base/err.h>
+
+/*
+ * A listening unix stream socket that is never stolen and never open too wide: the path is probed
+ * first (ERR_EXISTS when somebody answers), the socket is bound under a temporary name with no
+ * permissions, gets its group and mode, listens, and only then is renamed into place.
+ *
+ * path: at most sizeof(sun_path) - 8 bytes. gid (gid_t)-1 leaves the group alone.
+ * On success *out_fd is non-blocking and close-on-exec, owned by the caller.
+ * why: receives a phrase for the log on failure, of why_size bytes.
+ */
+enum err unix_socket_listen(
+	const char *path, mode_t mode, gid_t gid, int *out_fd, char *why, size_t why_size);
+
+/* Connects (blocking). ERR_IO with errno on failure. */
+enum err unix_socket_connect(const char *path, int *out_fd);
+
+/* Closes the socket and removes its path, if the path is still the socket bound to fd. fd may be -1. */
+void unix_socket_close(int fd, const char *path);
+
+#endif

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PBXPUSH_CORE_EVENT_H
+#define PBXPUSH_CORE_EVENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include <pbxpush/base/err.h>
+
+#include <pbxpush/core/call.h>
+#include <pbxpush/core/device.h>
+#include <pbxpush/core/uuid.h>
+
+/*
+ * The events of CONTRACT 2. One table in event.c says which fields each has, of which type and range; the parser,
+ * pbxpushctl's options and the documentation check all read it.
+ */
+enum event_type {
+	EVENT_CALL,
+	EVENT_ANSWER,
+	EVENT_END,
+	EVENT_RINGING,
+	EVENT_CALL_STATE,
+	EVENT_REGISTER,
+	EVENT_UNREGISTER,
+	EVENT_FORGET,
+	EVENT_DND,
+	EVENT_BLOCK,
+	EVENT_UNBLOCK,
+	EVENT_ALLOW,
+	EVENT_UNALLOW,
+	EVENT_SHOW,
+	EVENT_PING,
+	EVENT_COUNT
+};
+
+/* Every field of every event; a name means the same wherever it stands. Nested ones have a dot. */
+enum event_field {
+	FIELD_CALL,
+	FIELD_TO,
+	FIELD_FROM,
+	FIELD_FROM_NUMBER,
+	FIELD_FROM_NAME,
+	FIELD_FROM_URI,
+	FIELD_VIDEO,
+	FIELD_RING_MS,
+	FIELD_STARTED_MS,
+	FIELD_ATTEMPT,
+	FIELD_UUID,
+	FIELD_LEG,
+	FIELD_WAIT,
+	FIELD_WAIT_MS,
+	FIELD_DEVICE,
+	FIELD_CONTACTS,
+	FIELD_PBX_DND,     /* "dnd" */
+	FIELD_PBX_BLOCKED, /* "blocked" */
+	FIELD_BYPASS,
+	FIELD_DATA,
+	FIELD_REASON,
+	FIELD_USER,
+	FIELD_CONTACT,
+	FIELD_EXPIRES_S,
+	FIELD_APP,
+	FIELD_TOKEN,
+	FIELD_ALERT_TOKEN,
+	FIELD_ENVIRONMENT,
+	FIELD_MODE,
+	FIELD_PN,
+	FIELD_PN_PROVIDER,
+	FIELD_PN_PARAM,
+	FIELD_PN_PRID,
+	FIELD_SIP,
+	FIELD_FORGET,
+	FIELD_ON,
+	FIELD_UNTIL_MS,
+	FIELD_NUMBER,
+	FIELD_COUNT
+};
+
+enum field_type {
+	TYPE_STRING, /* min to max bytes */
+	TYPE_USER, /* a string that aor_normalize() takes; with `wildcard` also `*` and `*@domain` */
+	TYPE_TOKEN, /* 32 to 512 hex digits */
+	TYPE_UUID,
+	TYPE_BOOL,
+	TYPE_INT,     /* min to max */
+	TYPE_CHOICE,  /* one of `choices` */
+	TYPE_OBJECT,  /* kept as JSON, or the parent of dotted fields */
+	TYPE_STRINGS, /* an array of up to max strings, kept as JSON */
+};
+
+struct field_spec {
+	const char *name; /* as in the JSON; parent.child where nested */
+	enum field_type type;
+	int64_t min, max;
+	const char *const *choices; /* NULL-terminated, in the order of the enum it is stored as */
+	const char *help;           /* one line for `pbxpushctl help` and the manual */
+};
+
+struct event_spec {
+	const char *name;
+	uint64_t required, optional; /* bits 1 << enum event_field */
+	bool admin;                  /* section 2.3, forget, bulk: only for `admin-users` */
+	bool wildcard;               /* user may be `*` or `*@domain` */
+	const char *help;            /* one line */
+};
+
+/* The tables. Index below EVENT_COUNT and FIELD_COUNT. */
+const struct event_spec *event_spec(enum event_type type);
+const struct field_spec *event_field_spec(enum event_field field);
+
+/* The JSON shape of an event, e.g. `{"call", "to", …}`; EVENT_COUNT where the name is unknown. */
+enum event_type event_type_of(const char *name);
+
+/* Names of the contract that this build does not serve yet: they are refused in those words. */
+bool event_is_planned(const char *name);
+
+/*
+ * A parsed event. Strings and JSON are borrowed from `root`, which event_free() releases; an event outlives
+ * the line it came from. What was absent or null has its bit in `has` clear and, where the contract has a
+ * default, that default.
+ */
+struct event {
+	enum event_type type;
+	json_t *root;
+	const json_t *id; /* string or number, NULL where absent */
+	uint64_t has;     /* bits 1 << enum event_field */
+
+	const char *call, *to, *leg, *device, *user, *contact, *app, *number;
+	const char *from_number, *from_name, *from_uri;
+	const char *pn_provider, *pn_param, *pn_prid;
+	const char *token, *alert_token; /* as given: push_token_normalize() before use */
+	const char *uuid;                /* as given, checked */
+	const json_t *data, *contacts;
+	bool video, pbx_dnd, pbx_blocked, bypass, sip, forget, on;
+	int64_t ring_ms, started_ms, wait_ms, expires_s, until_ms, attempt;
+	enum wait_mode wait;
+	enum call_state reason; /* of `end` */
+	enum device_mode mode;
+	enum device_environment environment;
+};
+
+enum event_error_code {
+	EVENT_BAD_JSON,
+	EVENT_UNKNOWN,
+	EVENT_MISSING_FIELD,
+	EVENT_BAD_FIELD,
+	EVENT_TOO_LONG,
+	EVENT_OVERLOADED,
+	EVENT_NOT_PERMITTED,
+	EVENT_STORAGE_FAILED,
+};
+
+/* The contract's spelling, e.g. "bad-json". Static string. */
+const char *event_error_name(enum event_error_code code);
+
+struct event_error {
+	enum event_error_code code;
+	char field[64]; /* "" where no field is to blame */
+	char message[256];
+};
+
+/*
+ * Parses one line (without its end), repaired by utf8_json_repair() where it needs it. On success the
+ * caller frees with event_free(). On ERR_INVAL `error` is filled, and out->id and out->root are set as far as
+ * they were understood, so that the error reply can echo the id: event_free() then, too.
+ * ERR_NOMEM: nothing to free.
+ */
+enum err event_parse(const char *line, size_t len, struct event *out, struct event_error *error);
+
+void event_free(struct event *event);
+
+static inline bool event_has(const struct event *event, enum event_field field)
+{
+	return event->has >> field & 1;
+}
+
+#endif

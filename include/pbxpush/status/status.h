@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PBXPUSH_STATUS_STATUS_H
+#define PBXPUSH_STATUS_STATUS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include <pbxpush/base/buf.h>
+#include <pbxpush/base/err.h>
+
+struct event_base;
+
+/*
+ * The status socket: HTTP/1.1 over a unix socket, read-only (CONTRACT 5). It knows routes, methods and
+ * limits; what they show comes from the provider. Anything else is 404, other methods than GET and
+ * HEAD are 405.
+ */
+struct status_server;
+
+/* Each writes a whole body. */
+struct status_provider {
+	void *self;
+	void (*status)(void *self, struct buf *out);  /* JSON */
+	void (*metrics)(void *self, struct buf *out); /* Prometheus text */
+	bool (*health)(void *self, struct buf *out);  /* JSON; false = 503 */
+	void (*calls)(void *self, struct buf *out);   /* JSON */
+	bool (*call)(
+		void *self, const char *id, struct buf *out); /* id percent-decoded; false = 404 */
+};
+
+struct status_options {
+	const char *path;
+	mode_t mode;
+	gid_t gid; /* (gid_t)-1: leave it */
+};
+
+enum err status_server_new(struct event_base *base, const struct status_options *options,
+	const struct status_provider *provider, struct status_server **out, char *why,
+	size_t why_size);
+
+/* After a reload. On failure nothing changed. */
+enum err status_server_reconfigure(struct status_server *server,
+	const struct status_options *options, char *why, size_t why_size);
+
+void status_server_free(struct status_server *server);
+
+#endif
