@@ -11,9 +11,12 @@
  * first (ERR_EXISTS when somebody answers), the socket is bound under a temporary name with no
  * permissions, gets its group and mode, listens, and only then is renamed into place.
  *
+ * Two that start at once exclude each other by PATH.lock, which is gone again on return. What is
+ * there and is no socket stays there (ERR_EXISTS).
+ *
  * path: at most sizeof(sun_path) - 8 bytes. gid (gid_t)-1 leaves the group alone.
  * On success *out_fd is non-blocking and close-on-exec, owned by the caller.
- * why: receives a phrase for the log on failure, of why_size bytes.
+ * why: receives `PATH: reason` for the log on failure, of why_size bytes.
  */
 enum err unix_socket_listen(
 	const char *path, mode_t mode, gid_t gid, int *out_fd, char *why, size_t why_size);
@@ -21,7 +24,8 @@ enum err unix_socket_listen(
 /* Connects (blocking). ERR_IO with errno on failure. */
 enum err unix_socket_connect(const char *path, int *out_fd);
 
-/* Closes the socket and removes its path, if the path is still the socket bound to fd. fd may be -1. */
+/* Closes the socket and removes its path, unless another socket listens there by now. fd may be -1,
+ * then nothing happens. */
 void unix_socket_close(int fd, const char *path);
 
 #endif

@@ -16,7 +16,8 @@ typedef void worker_fn(void *arg);
 /* name: at most 15 characters, seen in ps -T. All signals are blocked in the thread. */
 enum err worker_new(struct worker **out, const char *name);
 
-/* Runs `run(arg)` on the thread, later `done(arg)` on the loop's thread (done may be NULL). */
+/* Runs `run(arg)` on the thread, later `done(arg)` on the loop's thread (done may be NULL).
+ * ERR_NOMEM, or ERR_CLOSED from a `done` that worker_free() calls: neither will run. */
 enum err worker_submit(struct worker *worker, worker_fn *run, worker_fn *done, void *arg);
 
 /* Readable when there is something to collect. Owned by the worker. */
@@ -27,8 +28,10 @@ void worker_collect(struct worker *worker);
 /* Waits for the jobs handed in, calls every `done`, ends the thread. Accepts NULL. */
 void worker_free(struct worker *worker);
 
-/* Gives the thread up without waiting, for a worker whose job may hang for long (getaddrinfo):
- * no `done` is called any more; the thread frees what is left when its job returns. */
+/* Gives the thread up without waiting, for a worker whose job may hang for long (getaddrinfo): no
+ * `done` is called any more. When the job returns, its thread calls `drop(arg)` (may be NULL) for it
+ * and for every job that waits or was not collected, and frees the worker. Take worker_fd() out of
+ * the event loop first. Accepts NULL. */
 void worker_abandon(struct worker *worker, worker_fn *drop);
 
 #endif
