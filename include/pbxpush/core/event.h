@@ -18,6 +18,9 @@
  * The events of CONTRACT 2. One table in event.c says which fields each has, of which type and range; the parser,
  * pbxpushctl's options and the documentation check all read it.
  */
+/* The largest integer that a JSON number keeps exactly everywhere (RFC 8259 6). */
+#define EVENT_INT_MAX INT64_C(9007199254740991)
+
 enum event_type {
 	EVENT_CALL,
 	EVENT_ANSWER,
@@ -97,7 +100,8 @@ struct field_spec {
 	enum field_type type;
 	int64_t min, max;
 	const char *const *choices; /* NULL-terminated, in the order of the enum it is stored as */
-	const char *help;           /* one line for `pbxpushctl help` and the manual */
+	size_t offset;    /* into struct event; unused for TYPE_OBJECT with dotted fields */
+	const char *help; /* one line for `pbxpushctl help` and the manual */
 };
 
 struct event_spec {
@@ -162,6 +166,10 @@ struct event_error {
 	char field[64]; /* "" where no field is to blame */
 	char message[256];
 };
+
+/* Fills an error; the message is cut at a character boundary. field may be NULL. */
+void event_error_set(struct event_error *error, enum event_error_code code, const char *field,
+	const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 /*
  * Parses one line (without its end), repaired by utf8_json_repair() where it needs it. On success the
