@@ -20,7 +20,11 @@ struct number_rules {
  * The form in which numbers are compared and shown to the app: E.164 (`+4930123456`) where the
  * rules know, else as given without separators and URI parts. Takes tel: and sip: URIs (RFC 3966
  * visual separators, parameters and host go). Something with letters is a SIP user and stays
- * as it is. Without country_code only separators and URI parts go.
+ * user@host. Without country_code only separators and URI parts go. A `*` at the end (a prefix in a
+ * block list) stays there.
+ *
+ * A prefix that begins with 0 counts in digits of any length; another one (1, 8, 011) only in digits
+ * too long for an extension. More than 15 digits are no E.164 and stay as they are.
  */
 void number_normalize(const struct number_rules *rules, const char *text, char out[NUMBER_SIZE]);
 
@@ -34,7 +38,8 @@ enum number_privacy { NUMBER_FULL, NUMBER_MASKED, NUMBER_NONE };
 /*
  * A number, AOR or URI as the log and the status may show it. Masked keeps the first three
  * characters and the last two of any run of seven digits or more; shorter runs (extensions) stay. None: "-".
- * Returns out (out_size bytes, cut to fit).
+ * Digits with separators between them are one run, except in a host. Returns out (out_size bytes,
+ * at least 2; cut to fit at a character boundary).
  */
 const char *number_for_log(
 	enum number_privacy privacy, const char *text, char *out, size_t out_size);

@@ -8,6 +8,9 @@
 
 #define UUID_SIZE 37
 
+/* Bytes of a Call-ID, as the event protocol bounds it; what is longer is cut. */
+#define UUID_CALL_ID_MAX 255
+
 /* SHA-1 comes in from outside: core links no cryptography. */
 typedef void uuid_sha1_fn(const void *data, size_t len, uint8_t digest[20]);
 
