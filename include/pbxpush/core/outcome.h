@@ -18,10 +18,12 @@ enum outcome_retry {
 };
 
 struct outcome {
-	const char *reason; /* of the known set, or "other"; static string; "" for 200 */
+	/* Of the known set; "other" for any other body; "" for an empty one and for 200. Static. */
+	const char *reason;
 	enum push_class class;
 	enum outcome_retry retry;
-	bool alarm;           /* a configuration fault: the route raises its alarm */
+	/* A configuration fault: the route raises its alarm, where there is a `retry` once that failed. */
+	bool alarm;
 	int64_t timestamp_ms; /* from the body of a 410, 0 where absent */
 };
 
@@ -30,11 +32,13 @@ struct outcome {
 
 /*
  * Classes an answer of APNs (the table of Apple's "Handling notification responses", with the
- * spellings seen in the field). body may be garbage: then the status alone decides.
+ * spellings seen in the field). The status alone decides where body is garbage or names a reason that
+ * belongs to another status. Where memory is short the status decides, too.
  */
 struct outcome push_outcome_classify(int status, const char *body, size_t body_len);
 
-/* The `reason` in GOAWAY debug data, of the known set or "other"; "" where data holds none. */
+/* The `reason` in GOAWAY debug data, of the known set or "other"; "" where there is no data.
+ * *alarm: it names a fault of the configuration. */
 const char *outcome_goaway_reason(const char *data, size_t len, bool *alarm);
 
 /* Known reasons in table order, NULL after the last: for metrics' label sets and the tests. */
