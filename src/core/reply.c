@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+#include <pbxpush/core/reply.h>
+
+#include <stdlib.h>
+
+void reply_write_id(const json_t *id, struct buf *out)
+{
+	char *text;
+
+	if (json_is_string(id)) {
+		buf_add_json(out, json_string_value(id));
+	} else if (json_is_integer(id)) {
+		buf_add_int(out, json_integer_value(id));
+	} else {
+		text = json_dumps(id, JSON_ENCODE_ANY);
+		buf_add_str(out, text ? text : "null");
+		free(text);
+	}
+}
+
+static void begin(const char *id, struct buf *out)
+{
+	buf_add_char(out, '{');
+	if (id) {
+		buf_add_str(out, "\"id\":");
+		buf_add_str(out, id);
+		buf_add_char(out, ',');
+	}
+}
+
+void reply_begin(const char *id, const char *event, struct buf *out)
+{
+	begin(id, out);
+	buf_add_str(out, "\"ok\":true,\"event\":\"");
+	buf_add_str(out, event);
+	buf_add_char(out, '"');
+}
+
+static void add_name(struct buf *out, const char *name)
+{
+	buf_add_str(out, ",\"");
+	buf_add_str(out, name);
+	buf_add_str(out, "\":");
+}
+
+void reply_add_string(struct buf *out, const char *name, const char *value)
+{
+	add_name(out, name);
+	buf_add_json(out, value && value[0] ? value : NULL);
+}
+
+void reply_add_int(struct buf *out, const char *name, int64_t value)
+{
+	add_name(out, name);
+	buf_add_int(out, value);
+}
+
+void reply_add_bool(struct buf *out, const char *name, bool value)
+{
+	add_name(out, name);
+	buf_add_str(out, value ? "true" : "false");
+}
+
+void reply_write_error(const char *id, const struct event_error *error, struct buf *out)
+{
+	begin(id, out);
+	buf_add_str(out, "\"ok\":false");
+	reply_add_string(out, "error", event_error_name(error->code));
+	reply_add_string(out, "field", error->field);
+	reply_add_string(out, "message", error->message);
+	buf_add_char(out, '}');
+}
+
+static void write_device(const struct reply_device *device, struct buf *out)
+{
+	buf_add_str(out, "{\"device\":");
+	buf_add_json(out, device->name);
+	reply_add_string(out, "app", device->app);
+	reply_add_string(out, "push", push_type_name(device->push));
+	reply_add_string(out, "result", device_result_name(device->result));
+	reply_add_string(out, "reason", device->reason);
+	add_name(out, "status");
+	if (device->status)
+		buf_add_int(out, device->status);
+	else
+		buf_add_str(out, "null");
+	reply_add_string(out, "apns_id", device->apns_id);
+	reply_add_int(out, "attempts", device->attempts);
+	reply_add_int(out, "ms", device->ms);
+	buf_add_char(out, '}');
+}
+
+void reply_write_call(const char *id, const struct reply_call *reply, struct buf *out)
+{
+	reply_begin(id, "call", out);
+	reply_add_string(out, "call", reply->call);
+	reply_add_string(out, "uuid", reply->uuid);
+	reply_add_string(out, "verdict", verdict_name(reply->verdict));
+	reply_add_string(out, "rule", rule_name(reply->rule));
+	buf_add_str(out, ",\"devices\":[");
+	for (size_t i = 0; i < reply->device_count; i++) {
+		if (i)
+			buf_add_char(out, ',');
+		write_device(&reply->devices[i], out);
+	}
+	buf_add_char(out, ']');
+	if (reply->verdict == VERDICT_REGISTERED) {
+		buf_add_str(out, ",\"registered\":{\"device\":");
+		buf_add_json(out, reply->registered_device && reply->registered_device[0]
+					  ? reply->registered_device
+					  : NULL);
+		reply_add_string(out, "contact", reply->registered_contact);
+		add_name(out, "wake_ms");
+		if (reply->wake_ms >= 0)
+			buf_add_int(out, reply->wake_ms);
+		else
+			buf_add_str(out, "null");
+		buf_add_char(out, '}');
+	}
+	if (reply->duplicate)
+		reply_add_bool(out, "duplicate", true);
+	if (reply->truncated)
+		reply_add_bool(out, "truncated", true);
+	buf_add_char(out, '}');
+}
