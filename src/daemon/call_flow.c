@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/* The `call` event: known already? may it ring? which phones? push. */
+#include "flow_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <pbxpush/core/policy.h>
+
+/* What the event says, made absolute. */
+struct call_times {
+	int64_t started_ms, deadline_ms, deadline_us;
+};
+
+static struct call_times times_of(const struct flow *flow, const struct request *request)
+{
+	const struct event *event = &request->event;
+	int64_t now_ms = flow->ports.wall_ms();
+	int64_t ring_ms =
+		event_has(event, FIELD_RING_MS) ? event->ring_ms : flow->config->ring_timeout_ms;
+	struct call_times times = {.started_ms = now_ms};
+
+	/* A call cannot begin later than its event: a PBX whose clock runs ahead must not make it live longer. */
+	if (event_has(event, FIELD_STARTED_MS) && event->started_ms < now_ms)
+		times.started_ms = event->started_ms;
+	times.deadline_ms = times.started_ms + ring_ms;
+	times.deadline_us = flow->ports.mono_us() + (times.deadline_ms - now_ms) * 1000;
+	return times;
+}
+
+/* The number by which lists are matched: normalized, or "anonymous"; false where there is none. */
+static bool caller_key(const struct flow *flow, const struct event *event, char out[NUMBER_SIZE])
+{
+	const char *given = event->from_number ? event->from_number : event->from_uri;
+
+	if (!given)
+		return false;
+	if (number_is_withheld(given))
+		strcpy(out, "anonymous");
+	else
+		number_normalize(&flow->numbers, given, out);
+	return true;
+}
+
+static bool is_busy(const struct flow *flow, const char *user)
+{
+	const struct callee *callee = NULL;
+
+	while ((callee = calls_of_user(&flow->calls, user, callee))) {
+		if (callee->busy)
+			return true;
+	}
+	return false;
+}
+
+/* An end that overtook this call: of the whole call, or of this user. */
+static enum call_state ended_before(const struct call *call, const char *user, int64_t attempt)
+{
+	const struct callee *callee = call ? call_find_callee(call, user, (int)attempt) : NULL;
+
+	if (callee && !callee->attempt)
+		return callee->state;
+	return call && call->over && attempt <= call->over_attempt ? call->over_state
+								   : CALL_RINGING;
+}
+
+static struct policy_decision decide(struct flow *flow, const struct event *event, const char *user,
+	const struct call *call, int64_t deadline_ms, bool *allowed)
+{
+	struct directory *directory = flow->ports.directory;
+	char number[NUMBER_SIZE];
+	bool has_number = caller_key(flow, event, number);
+	struct policy_call input = {.dnd = event->pbx_dnd,
+		.blocked = event->pbx_blocked,
+		.bypass = event->bypass,
+		.anonymous = has_number && !strcmp(number, "anonymous"),
+		.deadline_ms = deadline_ms};
+	struct policy_subscriber subscriber = {
+		.busy = is_busy(flow, user),
+		.call_waiting = flow->config->call_waiting,
+		.ended = ended_before(call, user, event->attempt),
+	};
+
+	subscriber.dnd = directory_dnd(directory, user, &subscriber.dnd_until_ms);
+	if (has_number) {
+		const char *blocked = directory_list_match(directory, user, LIST_BLOCK, number);
+
+		subscriber.allowed_by = directory_list_match(directory, user, LIST_ALLOW, number);
+		subscriber.blocked_by = input.anonymous ? NULL : blocked;
+		subscriber.blocks_anonymous = input.anonymous && blocked;
+	}
+	*allowed = subscriber.allowed_by || event->bypass;
+	return policy_decide(&input, &subscriber, flow->ports.wall_ms());
+}
+
+/* Makes room in the table, by forgetting the oldest ended call; false when all live. */
+static bool make_room(struct flow *flow)
+{
+	struct calls *calls = &flow->calls;
+	size_t count = calls->live_count + calls->ended_count;
+	struct heap_node *bare = heap_first(&calls->bare);
+
+	if (count + calls->bare.count < (size_t)flow->config->max_calls)
+		return true;
+	if (bare) {
+		calls_remove_bare(calls, map_entry(bare, struct call, due));
+		return true;
+	}
+	if (TAILQ_EMPTY(&calls->ended))
+		return false;
+	callee_forget(flow, TAILQ_FIRST(&calls->ended));
+	return true;
+}
+
+static void tell_event(
+	struct flow *flow, const struct event *event, const char *user, const char *uuid)
+{
+	struct buf *story = flow_story(flow, event->call, uuid, "event");
+
+	reply_add_string(story, "event", "call");
+	reply_add_string(story, "to", flow_shown(flow, user));
+	reply_add_string(
+		story, "from", event->from_number ? flow_shown(flow, event->from_number) : "");
+	reply_add_int(story, "attempt", event->attempt);
+	reply_add_string(story, "wait", wait_mode_name(event->wait));
+	timeline_end(flow->ports.timeline);
+}
+
+static void tell_decision(struct flow *flow, const struct event *event, const char *uuid,
+	const struct policy_decision *decision)
+{
+	struct buf *story = flow_story(flow, event->call, uuid, "decision");
+
+	reply_add_string(story, "verdict", verdict_name(decision->verdict));
+	reply_add_string(story, "rule", rule_name(decision->rule));
+	reply_add_string(
+		story, "matched", decision->matched ? flow_shown(flow, decision->matched) : "");
+	timeline_end(flow->ports.timeline);
+}
+
+static void tell_target(struct flow *flow, const struct callee *callee, const struct target *target)
+{
+	struct buf *story = flow_story(flow, callee->call->id, callee->uuid,
+		target->result == DEVICE_SKIPPED ? "skip" : "push");
+
+	reply_add_string(story, "device", target->name);
+	if (target->result == DEVICE_SKIPPED)
+		reply_add_string(story, "reason", skip_reason_name(target->skip));
+	else
+		reply_add_string(story, "type", push_type_name(target->push));
+	timeline_end(flow->ports.timeline);
+}
+
+/* Answers a call that gets no place in the table: ended before it came, or no room. */
+static void answer_unplaced(struct flow *flow, struct request *request, const char *uuid,
+	enum verdict verdict, enum rule rule)
+{
+	struct reply_call reply = {
+		.call = request->event.call, .uuid = uuid, .verdict = verdict, .rule = rule};
+
+	buf_reset(&flow->out);
+	reply_write_call(request->id, &reply, &flow->out);
+	flow_reply(flow, request->to, &flow->out);
+	metrics_add(flow->ports.metrics, METRIC_VERDICTS, 1,
+		(const char *const[]){verdict_name(verdict), rule_name(rule)});
+}
+
+static void start_pushes(struct flow *flow, struct callee *callee)
+{
+	for (size_t i = 0; i < callee->target_count; i++) {
+		struct target *target = &callee->targets[i];
+
+		if (target->result == DEVICE_PENDING && !target->send_at_us)
+			push_start(flow, callee, target);
+		tell_target(flow, callee, target);
+	}
+}
+
+static struct callee *place(struct flow *flow, struct request *request, const char *user,
+	const char *uuid, const struct call_times *times)
+{
+	struct call *call;
+	struct callee *callee;
+
+	if (!make_room(flow))
+		return NULL;
+	call = calls_get(&flow->calls, request->event.call);
+	if (!call)
+		return NULL;
+	callee = calls_add_callee(&flow->calls, call, user, uuid, (int)request->event.attempt);
+	if (!callee) {
+		if (TAILQ_EMPTY(&call->callees))
+			calls_remove_bare(&flow->calls, call);
+		return NULL;
+	}
+	callee->read_us = request->read_us;
+	callee->started_ms = times->started_ms;
+	callee->deadline_ms = times->deadline_ms;
+	callee->deadline_us = times->deadline_us;
+	callee->event =
+		request->event; /* moved; request->event.root stays borrowed for the handler */
+	return callee;
+}
+
+static void handle_new_call(struct flow *flow, struct request *request, const char *user)
+{
+	const struct event *event = &request->event;
+	struct call *call = calls_find(&flow->calls, event->call);
+	struct call_times times = times_of(flow, request);
+	struct policy_decision decision;
+	struct callee *callee;
+	char uuid[UUID_SIZE];
+	bool allowed;
+
+	if (!event->uuid || !uuid_normalize(event->uuid, uuid))
+		uuid_of_call(event->call, (int)event->attempt, flow->ports.sha1, uuid);
+	tell_event(flow, event, user, uuid);
+	decision = decide(flow, event, user, call, times.deadline_ms, &allowed);
+	tell_decision(flow, event, uuid, &decision);
+	if (decision.verdict == VERDICT_ENDED) {
+		answer_unplaced(flow, request, uuid, decision.verdict, decision.rule);
+		return;
+	}
+	callee = place(flow, request, user, uuid, &times);
+	if (!callee) {
+		answer_unplaced(flow, request, uuid, VERDICT_UNREACHABLE, RULE_OVERLOADED);
+		return;
+	}
+	callee->decided = decision.verdict;
+	callee->rule = decision.rule;
+	if (callee_add_waiter(flow, callee, request, event, false) ||
+		(decision.ring && targets_make(flow, callee, !allowed))) {
+		callee->decided = VERDICT_UNREACHABLE;
+		callee->rule = RULE_OVERLOADED;
+	}
+	if (callee->decided == VERDICT_PUSH)
+		start_pushes(flow, callee);
+	request->event.root = NULL; /* the callee has it now */
+	request->event.id = NULL;
+	callee_settle(flow, callee);
+	if (!callee_has_pushes(callee))
+		event_free(&callee->event);
+}
+
+void handle_call(struct flow *flow, struct request *request)
+{
+	const struct event *event = &request->event;
+	struct call *call = calls_find(&flow->calls, event->call);
+	struct callee *callee;
+	char user[AOR_SIZE];
+
+	if (!flow_user(flow, request, event->to, user))
+		return;
+	callee = call ? call_find_callee(call, user, (int)event->attempt) : NULL;
+	if (!callee || !callee->attempt) {
+		handle_new_call(flow, request, user);
+		return;
+	}
+	if (callee_add_waiter(flow, callee, request, event, true)) {
+		answer_unplaced(flow, request, callee->uuid, VERDICT_UNREACHABLE, RULE_OVERLOADED);
+		return;
+	}
+	callee_settle(flow, callee);
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/* One user being called: its state, the clients that wait for it, its moments. */
+#include "flow_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <pbxpush/base/log.h>
+
+static size_t withdraw_pushes(struct flow *flow, struct callee *callee)
+{
+	size_t withdrawn = 0;
+
+	for (size_t i = 0; i < callee->target_count; i++) {
+		if (callee->targets[i].result == DEVICE_PENDING)
+			withdrawn += push_cancel(flow, callee, &callee->targets[i],
+					     DEVICE_WITHDRAWN, SKIP_NONE) == CANCEL_WITHDRAWN;
+	}
+	return withdrawn;
+}
+
+size_t callee_set_state(
+	struct flow *flow, struct callee *callee, enum call_state state, const char *device)
+{
+	enum call_state old = callee->state;
+	bool ended = state != CALL_RINGING && state != CALL_ANSWERED;
+	size_t withdrawn;
+
+	if (state == old)
+		return 0;
+	log_debug("call", "call=%s to=%s attempt=%d %s -> %s", callee->call->id,
+		flow_shown(flow, callee->user), callee->attempt, call_state_name(old),
+		call_state_name(state));
+	callee->state = state;
+	calls_note_state(&flow->calls, callee, old);
+	if (device && !callee->answered_by)
+		callee->answered_by = strdup(device);
+	if (ended) {
+		callee->busy = false;
+		callee->ended_ms = flow->ports.wall_ms();
+	}
+	callee->forget_us = flow->ports.mono_us() + 1000 * (ended ? flow->config->remember_ms
+								  : flow->config->max_duration_ms);
+	withdrawn = withdraw_pushes(flow, callee);
+	if (!callee_has_pushes(callee))
+		event_free(&callee->event);
+	return withdrawn;
+}
+
+enum err callee_add_waiter(struct flow *flow, struct callee *callee, struct request *request,
+	const struct event *event, bool duplicate)
+{
+	struct waiter *waiter = calloc(1, sizeof(*waiter));
+	int64_t deadline_us = callee->deadline_us;
+
+	if (!waiter)
+		return ERR_NOMEM;
+	waiter->to = request->to;
+	waiter->wait = event->wait;
+	waiter->duplicate = duplicate;
+	waiter->until_us = deadline_us;
+	if (event_has(event, FIELD_WAIT_MS) &&
+		event->wait_ms < (deadline_us - request->read_us) / 1000)
+		waiter->until_us = request->read_us + event->wait_ms * 1000;
+	if (request->id)
+		waiter->id = strdup(request->id);
+	if (event->device)
+		waiter->device = strdup(event->device);
+	if ((request->id && !waiter->id) || (event->device && !waiter->device)) {
+		free(waiter->id);
+		free(waiter->device);
+		free(waiter);
+		return ERR_NOMEM;
+	}
+	STAILQ_INSERT_TAIL(&callee->waiters, waiter, entry);
+	flow->waiting++;
+	return ERR_OK;
+}
+
+/* The outcome line: fixed fields in a fixed order, one for each answered `call` event. */
+static void log_outcome(
+	struct flow *flow, const struct callee *callee, const struct reply_call *reply)
+{
+	size_t accepted = 0;
+
+	if (!log_enabled(LOG_LEVEL_INFO))
+		return;
+	for (size_t i = 0; i < reply->device_count; i++)
+		accepted += reply->devices[i].result == DEVICE_ACCEPTED;
+	log_info("call",
+		"call=%s to=%s attempt=%d uuid=%s verdict=%s rule=%s devices=%zu accepted=%zu "
+		"ms=%lld",
+		callee->call->id, flow_shown(flow, callee->user), callee->attempt, callee->uuid,
+		verdict_name(reply->verdict), reply->rule ? rule_name(reply->rule) : "-",
+		reply->device_count, accepted,
+		(long long)(flow->ports.mono_us() - callee->read_us) / 1000);
+}
+
+static void answer_waiter(
+	struct flow *flow, struct callee *callee, struct waiter *waiter, struct reply_call *reply)
+{
+	const char *rule = rule_name(reply->rule);
+
+	reply->duplicate = waiter->duplicate;
+	buf_reset(&flow->out);
+	reply_write_call(waiter->id, reply, &flow->out);
+	flow_reply(flow, waiter->to, &flow->out);
+	if (!waiter->duplicate) {
+		struct buf *story = flow_story(flow, callee->call->id, callee->uuid, "reply");
+
+		reply_add_string(story, "verdict", verdict_name(reply->verdict));
+		reply_add_string(story, "rule", rule);
+		timeline_end(flow->ports.timeline);
+		metrics_add(flow->ports.metrics, METRIC_VERDICTS, 1,
+			(const char *const[]){verdict_name(reply->verdict), rule});
+		log_outcome(flow, callee, reply);
+	}
+	flow->waiting--;
+	free(waiter->id);
+	free(waiter->device);
+	free(waiter);
+}
+
+static bool waiter_is_ready(struct flow *flow, struct callee *callee, const struct waiter *waiter,
+	int64_t now_us, int64_t *due_us, struct reply_call *reply)
+{
+	int64_t told_us = 0;
+
+	callee_stands(
+		flow, callee, waiter->device, waiter->wait, now_us >= waiter->until_us, reply);
+	if (reply->verdict != VERDICT_PUSH || waiter->wait == WAIT_VERDICT ||
+		now_us >= waiter->until_us)
+		return true;
+	if (waiter->wait == WAIT_PUSH &&
+		callee_pushes_are_told(callee, waiter->device, now_us, &told_us))
+		return true;
+	if (waiter->until_us < *due_us)
+		*due_us = waiter->until_us;
+	if (told_us && told_us < *due_us)
+		*due_us = told_us;
+	return false;
+}
+
+void callee_settle(struct flow *flow, struct callee *callee)
+{
+	int64_t now_us = flow->ports.mono_us();
+	int64_t due_us = callee->state == CALL_RINGING ? callee->deadline_us : callee->forget_us;
+	struct waiter *waiter, *next;
+	struct reply_call reply;
+
+	for (waiter = STAILQ_FIRST(&callee->waiters); waiter; waiter = next) {
+		next = STAILQ_NEXT(waiter, entry);
+		if (!waiter_is_ready(flow, callee, waiter, now_us, &due_us, &reply))
+			continue;
+		STAILQ_REMOVE(&callee->waiters, waiter, waiter, entry);
+		answer_waiter(flow, callee, waiter, &reply);
+	}
+	for (size_t i = 0; i < callee->target_count; i++) {
+		const struct target *target = &callee->targets[i];
+
+		if (target->send_at_us && target->send_at_us < due_us)
+			due_us = target->send_at_us;
+	}
+	if (heap_set(&flow->calls.due, &callee->due, due_us))
+		log_error("call", "call=%s out of memory: it will not time out", callee->call->id);
+	flow_wake(flow);
+}
+
+void callee_release_all(struct flow *flow, struct callee *callee)
+{
+	struct waiter *waiter;
+	struct reply_call reply;
+
+	while ((waiter = STAILQ_FIRST(&callee->waiters))) {
+		STAILQ_REMOVE_HEAD(&callee->waiters, entry);
+		callee_stands(flow, callee, waiter->device, waiter->wait, true, &reply);
+		answer_waiter(flow, callee, waiter, &reply);
+	}
+}
+
+void callee_forget(struct flow *flow, struct callee *callee)
+{
+	for (size_t i = 0; i < callee->target_count; i++) {
+		if (callee->targets[i].in_flight)
+			push_orphan(callee->targets[i].in_flight);
+	}
+	calls_remove_callee(&flow->calls, callee);
+}
+
+/* Nobody ended it and nobody answered: the deadline did. */
+static void run_deadline(struct flow *flow, struct callee *callee)
+{
+	flow_story(flow, callee->call->id, NULL, "deadline");
+	timeline_end(flow->ports.timeline);
+	callee_release_all(flow, callee);
+	callee_set_state(flow, callee, CALL_TIMEOUT, NULL);
+	callee_settle(flow, callee);
+}
+
+void callee_run_due(struct flow *flow, struct callee *callee)
+{
+	int64_t now_us = flow->ports.mono_us();
+
+	if (callee->state == CALL_RINGING && now_us >= callee->deadline_us) {
+		run_deadline(flow, callee);
+		return;
+	}
+	if (callee->state == CALL_ANSWERED && now_us >= callee->forget_us) {
+		callee_set_state(flow, callee, CALL_COMPLETED, NULL);
+		callee_settle(flow, callee);
+		return;
+	}
+	if (callee->state != CALL_RINGING && now_us >= callee->forget_us) {
+		callee_forget(flow, callee);
+		return;
+	}
+	for (size_t i = 0; i < callee->target_count; i++) {
+		if (callee->targets[i].send_at_us && now_us >= callee->targets[i].send_at_us)
+			push_start(flow, callee, &callee->targets[i]);
+	}
+	callee_settle(flow, callee);
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PBXPUSH_DAEMON_CALLS_H
+#define PBXPUSH_DAEMON_CALLS_H
+
+#include <sys/queue.h>
+
+#include <pbxpush/base/heap.h>
+#include <pbxpush/base/map.h>
+#include <pbxpush/core/device.h>
+#include <pbxpush/core/event.h>
+#include <pbxpush/core/ports.h>
+
+/*
+ * The table of calls. A `call` is a Call-ID; under it there is a `callee` for each user and attempt
+ * that the PBX asked about; a callee has a `target` for each device. Times in *_us are monotonic, in *_ms Unix.
+ */
+
+struct push; /* one push in flight, call_push.c */
+
+/* One device in one callee. */
+struct target {
+	char *name, *app, *contact; /* owned; app "" where it is unknown */
+	char *token;                /* the token a push goes to, owned, "" where there is none */
+	enum push_type push;
+	enum push_environment environment;
+	bool may_probe; /* `environment = auto`, and the other one has not been tried yet */
+	bool learn;     /* `environment = auto`: an accepted push proves the environment */
+	bool shared;    /* same-phone: another callee of this call wakes this phone */
+	bool out;       /* this phone declined: it neither rings nor counts */
+	bool dead;      /* this call's push found the token dead */
+	enum device_result result;
+	enum skip_reason skip;
+	int status, attempts;
+	char reason[40], apns_id[37];
+	struct push *in_flight; /* NULL where none is */
+	int64_t send_at_us;     /* registered-delay: when the push goes out, 0: it has */
+	int64_t accepted_us, ended_us;
+	bool registered; /* a REGISTER came after the call */
+	int64_t wake_ms; /* -1: it was there before */
+};
+
+/* A client that waits for the answer to a `call`. */
+struct waiter {
+	STAILQ_ENTRY(waiter) entry;
+	struct reply_to to;
+	char *id;     /* JSON text of the event's id, owned, or NULL */
+	char *device; /* report this device only, owned, or NULL */
+	enum wait_mode wait;
+	int64_t until_us;
+	bool duplicate;
+};
+
+struct callee {
+	struct map_node by_user, by_uuid;
+	TAILQ_ENTRY(callee) of_call;
+	TAILQ_ENTRY(callee) of_age; /* in the table's list of live or of ended ones */
+	struct heap_node due;
+	struct call *call;
+	char user[AOR_SIZE];
+	char uuid[UUID_SIZE];
+	int attempt; /* 0: an `end` that overtook its call; it stands for every attempt */
+	enum call_state state;
+	char *answered_by; /* device that answered, or declined for all; owned, or NULL */
+	bool busy;         /* the user is in this call until it ends */
+
+	enum verdict decided; /* VERDICT_PUSH, or why nothing rang */
+	enum rule rule;
+	struct event event; /* kept while pushes may still be built from it; root NULL afterwards */
+	int64_t read_us;    /* when the event was read */
+	int64_t started_ms, deadline_ms, deadline_us, ended_ms;
+	int64_t forget_us; /* when an ended, or an answered one whose end was lost, is forgotten */
+	bool truncated;
+
+	struct target *targets;
+	size_t target_count;
+	bool present;    /* a phone without push data is registered */
+	bool overloaded; /* the transport's queue was full */
+	bool woken;      /* a REGISTER that identifies nothing came */
+	int64_t wake_ms;
+	char *contact; /* of that REGISTER or that phone, owned, or NULL */
+	STAILQ_HEAD(, waiter) waiters;
+};
+
+struct call {
+	struct map_node by_id;
+	struct heap_node due; /* only while it has no callee: an end that overtook its call */
+	TAILQ_HEAD(, callee) callees;
+	/* An `answer` or `end` for every user: later events of attempts up to over_attempt are over too. */
+	bool over;
+	enum call_state over_state;
+	int64_t over_attempt;
+	char id[];
+};
+
+TAILQ_HEAD(callee_list, callee);
+
+struct calls {
+	struct map by_id, by_user, by_uuid;
+	struct callee_list live, ended; /* oldest first */
+	size_t live_count, answered_count, ended_count, call_count;
+	struct heap due;  /* of callees */
+	struct heap bare; /* of calls without callees */
+};
+
+enum err calls_init(struct calls *calls);
+void calls_free(struct calls *calls);
+
+struct call *calls_find(const struct calls *calls, const char *id);
+
+/* Finds or adds. NULL: no memory. */
+struct call *calls_get(struct calls *calls, const char *id);
+
+/* The callee of this user and attempt; attempt 0: the latest attempt of the user. NULL where there is none. */
+struct callee *call_find_callee(const struct call *call, const char *user, int attempt);
+
+/* The first, or with `after` the next, callee of a user in any call; of a uuid likewise. */
+struct callee *calls_of_user(
+	const struct calls *calls, const char *user, const struct callee *after);
+struct callee *calls_of_uuid(
+	const struct calls *calls, const char *uuid, const struct callee *after);
+
+/* Adds a ringing callee. user and uuid are copied. NULL: no memory. */
+struct callee *calls_add_callee(
+	struct calls *calls, struct call *call, const char *user, const char *uuid, int attempt);
+
+/* Keeps lists and counts when a callee's state changes; called by callee_set_state() alone. */
+void calls_note_state(struct calls *calls, struct callee *callee, enum call_state old);
+
+/* Forgets a callee, and its call with the last one. Nobody may wait for it. */
+void calls_remove_callee(struct calls *calls, struct callee *callee);
+
+/* Forgets a call that has no callee. */
+void calls_remove_bare(struct calls *calls, struct call *call);
+
+/* Target of this name, or with this token; NULL where there is none. Empty strings match nothing. */
+struct target *callee_find_target(struct callee *callee, const char *name, const char *token);
+
+/* True while a push is in flight or still to come. */
+bool callee_has_pushes(const struct callee *callee);
+
+#endif

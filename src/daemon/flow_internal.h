@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PBXPUSH_DAEMON_FLOW_INTERNAL_H
+#define PBXPUSH_DAEMON_FLOW_INTERNAL_H
+
+#include <pbxpush/core/contact.h>
+#include <pbxpush/core/number.h>
+#include <pbxpush/core/reply.h>
+#include <pbxpush/daemon/flow.h>
+#include <pbxpush/directory/directory.h>
+#include <pbxpush/status/metrics.h>
+#include <pbxpush/status/timeline.h>
+
+#include "calls.h"
+
+/* What the files of the call flow share; nobody else includes this. */
+
+/* [directory] max-devices may not be higher. */
+#define FLOW_DEVICES_MAX       64
+/* An `answer` or `end` of a call nobody knows is remembered this long (CONTRACT 2.1). */
+#define FLOW_UNKNOWN_END_US    30000000
+/* Once one device is accepted the others get this much longer. */
+#define FLOW_ACCEPTED_GRACE_US 500000
+
+struct flow {
+	const struct config *config;
+	struct flow_ports ports;
+	struct event_sink sink;
+	struct calls calls;
+	struct number_rules numbers;
+	struct buf out;                          /* scratch for the reply being written */
+	struct buf payload;                      /* scratch for the payload being sent */
+	struct device devices[FLOW_DEVICES_MAX]; /* scratch for a lookup */
+	struct reply_device report[FLOW_DEVICES_MAX];
+	size_t waiting, in_flight, storing;
+	int64_t woken_for_us; /* what ports.wake was last asked for */
+	uint64_t events, pushes;
+};
+
+/* One event being handled. The handler may keep `event` by moving it out (root NULL afterwards). */
+struct request {
+	struct reply_to to;
+	struct event event;
+	const char *id; /* JSON text, NULL where absent; borrowed for the handler */
+	int64_t read_us;
+	const char *outcome; /* for the metric: "ok", or the name of the error */
+};
+
+/* ---- flow.c ---- */
+
+void flow_reply(struct flow *flow, struct reply_to to, const struct buf *text);
+
+/* Asks for flow_run_due() at the time of what is due first. Called where that may have changed. */
+void flow_wake(struct flow *flow);
+
+/* Answers a request with an error. */
+void flow_reply_error(struct flow *flow, struct request *request, enum event_error_code code,
+	const char *field, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/* Begins `{"id":…,"ok":true,"event":…` in flow->out. */
+struct buf *flow_reply_begin(struct flow *flow, const struct request *request);
+/* Closes and sends it. */
+void flow_reply_end(struct flow *flow, const struct request *request);
+
+/* A reply that waits for the disk: hand flow_stored and the struct to the directory, then
+ * flow_store_reply() with what flow_reply_begin() began, or flow_store_failed() where the directory refused. */
+struct storing;
+struct storing *flow_store_begin(struct flow *flow, struct request *request);
+void flow_stored(void *storing, enum err err);
+void flow_store_reply(struct storing *storing);
+void flow_store_failed(struct storing *storing, struct request *request, enum err err);
+
+/* The user of an event field as the directory's key; answers the request and returns false where
+ * default-domain makes it too long. */
+bool flow_user(struct flow *flow, struct request *request, const char *text, char out[AOR_SIZE]);
+
+/* A number or user as logs and the status may show it. Borrowed until the fourth next call. */
+const char *flow_shown(const struct flow *flow, const char *text);
+
+/* Begins an entry in the call's timeline; close with timeline_end(flow->ports.timeline). */
+struct buf *flow_story(struct flow *flow, const char *call_id, const char *uuid, const char *what);
+
+/* ---- callee.c: state, waiters, replies ---- */
+
+/* The one place where a callee changes its state. Anything but RINGING ends pushing: pending pushes are
+ * withdrawn. Returns how many. device (or NULL): which phone it was. */
+size_t callee_set_state(
+	struct flow *flow, struct callee *callee, enum call_state state, const char *device);
+
+/* A client waits for this callee (at once released by callee_settle() where it need not). */
+enum err callee_add_waiter(struct flow *flow, struct callee *callee, struct request *request,
+	const struct event *event, bool duplicate);
+
+/* Answers every waiter whose time has come, and says when the callee is due again. */
+void callee_settle(struct flow *flow, struct callee *callee);
+
+/* The callee's moment has come: deadline, reply, delayed push or being forgotten. May free it. */
+void callee_run_due(struct flow *flow, struct callee *callee);
+
+/* Forgets a callee; pushes in flight lose it, waiters must have gone. */
+void callee_forget(struct flow *flow, struct callee *callee);
+
+/* Answers the waiters with the call as it stands, whatever they wait for. */
+void callee_release_all(struct flow *flow, struct callee *callee);
+
+/* ---- verdict.c: how a call stands ---- */
+
+/* time_up: the waiter's time, or the call's, is over. device NULL: every device. Fills verdict, rule,
+ * registered_*, and the devices (in flow->report). */
+void callee_stands(struct flow *flow, struct callee *callee, const char *device,
+	enum wait_mode wait, bool time_up, struct reply_call *out);
+
+/* True when the devices of this report leave nothing to wait for under wait=push at now_us;
+ * otherwise *due_us is when that will be so without a further event (0: not by itself). */
+bool callee_pushes_are_told(
+	const struct callee *callee, const char *device, int64_t now_us, int64_t *due_us);
+
+/* The target is being woken, or was. */
+bool target_is_live(const struct callee *callee, const struct target *target);
+
+/* ---- call_push.c ---- */
+
+/* Sends the push of a target that is pending; sets its result where that fails at once. */
+void push_start(struct flow *flow, struct callee *callee, struct target *target);
+
+enum cancel_result push_cancel(struct flow *flow, struct callee *callee, struct target *target,
+	enum device_result result, enum skip_reason skip);
+
+/* The callee is being freed while a push is in flight. */
+void push_orphan(struct push *push);
+
+/* ---- targets.c ---- */
+
+/* Makes the callee's targets from its event's contacts or the directory. dnd_counts: a device on
+ * do-not-disturb is skipped. */
+enum err targets_make(struct flow *flow, struct callee *callee, bool dnd_counts);
+
+/* ---- handlers, one per event ---- */
+
+void handle_call(struct flow *flow, struct request *request);
+void handle_answer(struct flow *flow, struct request *request);
+void handle_end(struct flow *flow, struct request *request);
+void handle_ringing(struct flow *flow, struct request *request);
+void handle_call_state(struct flow *flow, struct request *request);
+void handle_register(struct flow *flow, struct request *request);
+void handle_unregister(struct flow *flow, struct request *request);
+void handle_forget(struct flow *flow, struct request *request);
+void handle_dnd(struct flow *flow, struct request *request);
+void handle_list(struct flow *flow, struct request *request);
+void handle_show(struct flow *flow, struct request *request);
+void handle_ping(struct flow *flow, struct request *request);
+
+#endif
