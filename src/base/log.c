@@ -95,7 +95,6 @@ static void log_write(enum log_level level, const char *module, const char *fmt,
 	if (prefix < 0 || (size_t)prefix >= room)
 		return;
 	size_t len = (size_t)prefix;
-	errno = saved; /* for %m */
 	int text = vsnprintf(record + len, room - len, fmt, args);
 	if (text > 0 && (size_t)text < room - len) {
 		len += (size_t)text;

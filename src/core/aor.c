@@ -5,12 +5,12 @@
 
 #include "sip_uri.h"
 
-/* Appends a character. False for what no AOR may hold, and where the room ends. */
+/* Appends a character. False for what no AOR may hold unescaped, and where the room ends. */
 static bool aor_put(char *out, size_t *len, char c)
 {
 	unsigned char byte = (unsigned char)c;
 
-	if (byte <= 0x20 || byte == 0x7f || *len + 1 >= AOR_SIZE)
+	if (byte <= 0x20 || byte == 0x7f || strchr("<>\"", c) || *len + 1 >= AOR_SIZE)
 		return false;
 	out[(*len)++] = c;
 	return true;
@@ -23,7 +23,8 @@ static bool aor_put_user(char *out, size_t *len, const struct sip_uri *uri)
 		/* RFC 3966 3: visual separators of a tel URI carry no meaning. */
 		if (uri->is_tel && strchr("-.()", c))
 			continue;
-		if (!aor_put(out, len, c))
+		/* Half an escape could become a whole one where a separator went. */
+		if ((uri->is_tel && c == '%') || !aor_put(out, len, c))
 			return false;
 	}
 	return *len > 0;

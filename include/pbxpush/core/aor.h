@@ -16,7 +16,7 @@
  * name@default_domain where that is not empty. Normalizing twice changes nothing.
  *
  * Writes to out (AOR_SIZE bytes) on success only. ERR_INVAL for an empty user, white space or control
- * characters, a second `@`, or a longer AOR.
+ * characters, brackets or quotes, a second `@`, or a longer AOR.
  */
 enum err aor_normalize(const char *text, const char *default_domain, char out[AOR_SIZE]);
 

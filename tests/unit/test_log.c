@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <pbxpush/base/log.h>
+
+enum journal { JOURNAL_NONE, JOURNAL_OURS, JOURNAL_FOREIGN };
+
+/* What a child of its own writes, since where the log goes is found out once a process. */
+static void log_in_child(enum journal journal, void (*fn)(void), char *out, size_t size)
+{
+	int fds[2], status;
+	size_t len = 0;
+	ssize_t got;
+
+	assert_int_equal(pipe(fds), 0);
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		struct stat st;
+		char stream[64];
+		dup2(fds[1], STDERR_FILENO);
+		fstat(STDERR_FILENO, &st);
+		snprintf(stream, sizeof(stream), "%ju:%ju", (uintmax_t)st.st_dev,
+			(uintmax_t)st.st_ino + (journal == JOURNAL_FOREIGN));
+		unsetenv("JOURNAL_STREAM");
+		if (journal != JOURNAL_NONE)
+			setenv("JOURNAL_STREAM", stream, 1);
+		fn();
+		_exit(0);
+	}
+	close(fds[1]);
+	while (len + 1 < size && (got = read(fds[0], out + len, size - len - 1)) > 0)
+		len += (size_t)got;
+	out[len] = '\0';
+	close(fds[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static void write_each_level(void)
+{
+	log_set_level(LOG_LEVEL_DEBUG);
+	log_error("m", "one %d", 1);
+	log_warning("m", "two");
+	log_notice("m", "three");
+	log_info("m", "four");
+	log_debug("m", "five");
+}
+
+static void test_journal(void **state)
+{
+	char out[1024];
+
+	(void)state;
+	log_in_child(JOURNAL_OURS, write_each_level, out, sizeof(out));
+	assert_string_equal(out, "<3>error m: one 1\n<4>warning m: two\n<5>notice m: three\n"
+				 "<6>info m: four\n<7>debug m: five\n");
+}
+
+static void assert_stamped(const char *out, const char *rest)
+{
+	int year, month, day, hour, minute, second, ms, used = 0;
+
+	assert_int_equal(sscanf(out, "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ %n", &year, &month, &day, &hour,
+				 &minute, &second, &ms, &used),
+		7);
+	assert_int_equal(used, 25);
+	assert_string_equal(out + used, rest);
+}
+
+static void write_one(void)
+{
+	log_info("apns", "connected");
+}
+
+static void test_terminal(void **state)
+{
+	char out[1024];
+
+	(void)state;
+	log_in_child(JOURNAL_NONE, write_one, out, sizeof(out));
+	assert_stamped(out, "info apns: connected\n");
+	log_in_child(JOURNAL_FOREIGN, write_one, out, sizeof(out));
+	assert_stamped(out, "info apns: connected\n");
+}
+
+static void write_above_level(void)
+{
+	log_set_level(LOG_LEVEL_WARNING);
+	log_notice("m", "not this");
+	log_warning("m", "%s", log_enabled(LOG_LEVEL_NOTICE) ? "wrong" : "right");
+}
+
+static void test_level(void **state)
+{
+	char out[1024];
+
+	(void)state;
+	log_in_child(JOURNAL_OURS, write_above_level, out, sizeof(out));
+	assert_string_equal(out, "<4>warning m: right\n");
+}
+
+static void write_forgery(void)
+{
+	log_info("m", "name=%s",
+		"a\n<3>error m: forged\r\x1b[2J\x7f\xc2\x9b"
+		"2J \xc3\xb6");
+}
+
+static void test_forgery(void **state)
+{
+	char out[1024];
+
+	(void)state;
+	log_in_child(JOURNAL_OURS, write_forgery, out, sizeof(out));
+	assert_string_equal(out, "<6>info m: name=a?<3>error m: forged??[2J???2J \xc3\xb6\n");
+}
+
+static void write_long(void)
+{
+	static char text[10000];
+
+	memset(text, 'x', sizeof(text) - 1);
+	log_info("m", "%s", text);
+	log_info("m", "after");
+}
+
+static void test_long_record_is_cut(void **state)
+{
+	static char out[20000];
+
+	(void)state;
+	log_in_child(JOURNAL_OURS, write_long, out, sizeof(out));
+	char *end = strchr(out, '\n');
+	assert_non_null(end);
+	assert_true(end - out < 4096 && end - out > 4000);
+	assert_memory_equal(end - 4, "x...", 4);
+	assert_string_equal(end + 1, "<6>info m: after\n");
+}
+
+static void write_errno(void)
+{
+	errno = ENOENT;
+	log_info("m", "first");
+	log_info("m", "%s", errno == ENOENT ? "errno is kept" : "errno is lost");
+}
+
+static void test_errno_is_kept(void **state)
+{
+	char out[1024];
+
+	(void)state;
+	log_in_child(JOURNAL_OURS, write_errno, out, sizeof(out));
+	assert_string_equal(out, "<6>info m: first\n<6>info m: errno is kept\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_journal),
+		cmocka_unit_test(test_terminal),
+		cmocka_unit_test(test_level),
+		cmocka_unit_test(test_forgery),
+		cmocka_unit_test(test_long_record_is_cut),
+		cmocka_unit_test(test_errno_is_kept),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
