@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include <pbxpush/core/call.h>
+#include <pbxpush/ctl/print.h>
+
+/* What a dialplan makes of each verdict, and the colour in which a person sees it. */
+static const struct {
+	enum exit_code code;
+	const char *sgr, *words;
+} verdicts[] = {
+	[VERDICT_PUSH] = {EXIT_GO_ON, "32", "the phone is being woken, wait for its REGISTER"},
+	[VERDICT_REGISTERED] = {EXIT_GO_ON, "32", "a device is there, send the INVITE now"},
+	[VERDICT_REJECT] = {EXIT_REJECT, "33", "this user must not ring"},
+	[VERDICT_UNREACHABLE] = {EXIT_UNREACHABLE, "31", "nothing can be woken"},
+	[VERDICT_ENDED] = {EXIT_UNREACHABLE, "33", "the call is over"},
+};
+#define VERDICT_COUNT (sizeof(verdicts) / sizeof(verdicts[0]))
+
+static const char *const rules[] = {
+	[RULE_NONE] = "",
+	[RULE_BLOCKED] = "the caller is on a block list",
+	[RULE_ANONYMOUS] = "the caller withholds the number",
+	[RULE_DND] = "do-not-disturb is on",
+	[RULE_DND_SCHEDULE] = "the do-not-disturb schedule holds",
+	[RULE_BUSY] = "the user is in a call and has no call waiting",
+	[RULE_PBX_DND] = "the PBX says do-not-disturb",
+	[RULE_PBX_BLOCKED] = "the PBX says blocked",
+	[RULE_NO_DEVICE] = "the user has no device",
+	[RULE_DEAD_TOKEN] = "the push service no longer knows the user's devices",
+	[RULE_PUSH_FAILED] = "no push reached the push service",
+	[RULE_NO_REGISTER] = "no device registered in time",
+	[RULE_OVERLOADED] = "the daemon has too many calls",
+	[RULE_STALE] = "its deadline had passed when the event came",
+	[RULE_ANSWERED] = "it was answered",
+	[RULE_CANCELLED] = "the caller hung up",
+	[RULE_DECLINED] = "it was declined",
+	[RULE_TIMEOUT] = "nobody answered",
+	[RULE_COMPLETED] = "it was answered, and has ended",
+};
+
+/* VERDICT_COUNT for none, and for one of a newer daemon. */
+static size_t verdict_of(const json_t *reply)
+{
+	const char *name = json_string_value(json_object_get(reply, "verdict"));
+	size_t verdict = 0;
+
+	while (name && verdict < VERDICT_COUNT && strcmp(name, verdict_name((enum verdict)verdict)))
+		verdict++;
+	return name ? verdict : VERDICT_COUNT;
+}
+
+static const char *rule_words(const char *name)
+{
+	for (size_t i = RULE_BLOCKED; name && i < sizeof(rules) / sizeof(rules[0]); i++) {
+		if (!strcmp(name, rule_name((enum rule)i)))
+			return rules[i];
+	}
+	return NULL;
+}
+
+enum exit_code print_reply_exit_code(const json_t *reply)
+{
+	size_t verdict = verdict_of(reply);
+
+	if (!json_is_true(json_object_get(reply, "ok")))
+		return EXIT_REFUSED;
+	return verdict < VERDICT_COUNT ? verdicts[verdict].code : EXIT_GO_ON;
+}
+
+/* `reject: do-not-disturb is on (dnd)` */
+static void print_verdict(struct buf *out, const json_t *reply, bool colour)
+{
+	const char *rule = json_string_value(json_object_get(reply, "rule"));
+	size_t verdict = verdict_of(reply);
+	const char *words = rule_words(rule);
+
+	print_coloured(out, colour, verdict < VERDICT_COUNT ? verdicts[verdict].sgr : "1",
+		json_string_value(json_object_get(reply, "verdict")));
+	if (!words && verdict < VERDICT_COUNT)
+		words = verdicts[verdict].words;
+	if (words) {
+		buf_add_str(out, ": ");
+		buf_add_str(out, words);
+	}
+	if (rule) {
+		buf_add_str(out, " (");
+		print_value(out, "rule", json_object_get(reply, "rule"));
+		buf_add_char(out, ')');
+	}
+	buf_add_char(out, '\n');
+}
+
+/* The members that the first line does not tell. */
+static json_t *rest_of(const json_t *reply)
+{
+	static const char *const told[] = {"ok", "event", "verdict", "rule"};
+	json_t *rest = json_copy((json_t *)reply); /* shallow; reads only */
+
+	for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++)
+		json_object_del(rest, told[i]);
+	return rest;
+}
+
+void print_reply(struct buf *out, enum event_type type, const json_t *reply, bool colour)
+{
+	json_t *rest = rest_of(reply);
+
+	if (json_is_string(json_object_get(reply, "verdict")))
+		print_verdict(out, reply, colour);
+	else if (type == EVENT_PING)
+		buf_add_str(out, "pong\n");
+	else if (!json_object_size(rest))
+		buf_add_str(out, "done\n");
+	if (json_object_size(rest))
+		print_members(out, rest);
+	json_decref(rest);
+}
