@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -291,6 +294,72 @@ static void test_race(void **state)
 	}
 }
 
+static int take_lock(const char *name)
+{
+	int fd = open(name, O_RDWR | O_CREAT, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	return fd;
+}
+
+/* True when another process waits for the lock; false when it has answered instead. */
+static bool is_waited_for(int lock, int result)
+{
+	struct pollfd answered = {.fd = result, .events = POLLIN};
+	char line[200], inode[32];
+	struct stat st;
+	bool waited = false;
+
+	assert_int_equal(fstat(lock, &st), 0);
+	snprintf(inode, sizeof(inode), ":%ju ", (uintmax_t)st.st_ino);
+	while (!waited && !poll(&answered, 1, 1)) {
+		FILE *locks = fopen("/proc/locks", "r");
+		assert_non_null(locks);
+		while (fgets(line, sizeof(line), locks))
+			waited |= strstr(line, "->") && strstr(line, inode);
+		fclose(locks);
+	}
+	return waited;
+}
+
+/* Who waited for a lock file that was taken away meanwhile holds nothing, and begins anew. */
+static void test_vanished_lock_is_none(void **state)
+{
+	struct place *place = *state;
+	int start[2], result[2], end[2], status;
+	char lock[80], err;
+
+	snprintf(lock, sizeof(lock), "%s.lock", place->path);
+	assert_int_equal(pipe(start) + pipe(result) + pipe(end), 0);
+	int first = take_lock(lock);
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		close(start[1]);
+		close(end[1]);
+		close(first);
+		race(place, start[0], result[1], end[0]);
+	}
+	close(start[1]);
+	assert_true(is_waited_for(first, result[0]));
+	assert_int_equal(unlink(lock), 0);
+	int second = take_lock(lock);
+	close(first);
+	assert_true(is_waited_for(second, result[0]));
+	assert_int_equal(unlink(lock), 0);
+	close(second);
+	assert_int_equal(read(result[0], &err, 1), 1);
+	assert_int_equal(err, ERR_OK);
+	close(end[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	close(start[0]);
+	close(result[0]);
+	close(result[1]);
+	close(end[0]);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -304,6 +373,7 @@ int main(void)
 		TEST(test_successor_keeps_its_path),
 		TEST(test_bad_paths),
 		TEST(test_race),
+		TEST(test_vanished_lock_is_none),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
