@@ -322,20 +322,20 @@ static enum err forget_devices(
 	struct flow *flow, const char *user, const char *device, struct storing *storing)
 {
 	struct directory *directory = flow->ports.directory;
-	size_t count, deleted;
+	char name[DEVICE_NAME_SIZE] = "";
+	size_t deleted;
 
 	if (device)
 		return directory_forget(directory, user, device, &deleted, flow_stored, storing);
-	count = directory_devices(directory, user, flow->devices, FLOW_DEVICES_MAX);
-	while (count > 1) {
-		char name[DEVICE_NAME_SIZE];
-
+	/* one after another, since each deletion ends what a lookup borrowed; the last one answers */
+	while (directory_devices(directory, user, flow->devices, FLOW_DEVICES_MAX) > 1) {
 		snprintf(name, sizeof(name), "%s", flow->devices[0].name);
-		directory_forget(directory, user, name, &deleted, NULL, NULL);
-		count = directory_devices(directory, user, flow->devices, FLOW_DEVICES_MAX);
+		if (directory_forget(directory, user, name, &deleted, NULL, NULL) || !deleted)
+			break;
 	}
-	return directory_forget(directory, user, count ? flow->devices[0].name : "", &deleted,
-		flow_stored, storing);
+	if (directory_devices(directory, user, flow->devices, FLOW_DEVICES_MAX))
+		snprintf(name, sizeof(name), "%s", flow->devices[0].name);
+	return directory_forget(directory, user, name, &deleted, flow_stored, storing);
 }
 
 /* The name under which the directory knows the phone: its own, its token's, or its contact's. */

@@ -86,7 +86,7 @@ static void show_device(const struct flow *flow, const struct device *device, st
 	int64_t now_ms = flow->ports.wall_ms();
 	char shown[PUSH_TOKEN_SHOWN + 1];
 
-	snprintf(shown, sizeof(shown), "%s", token);
+	snprintf(shown, sizeof(shown), "%.*s", PUSH_TOKEN_SHOWN, token);
 	buf_add_str(out, "{\"device\":");
 	buf_add_json(out, device->name[0] ? device->name : NULL);
 	reply_add_string(out, "app", device->app);
