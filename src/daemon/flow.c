@@ -313,7 +313,7 @@ void flow_run_due(struct flow *flow)
 
 bool flow_is_busy(const struct flow *flow)
 {
-	return flow->waiting || flow->in_flight || flow->storing;
+	return flow->in_flight || flow->storing;
 }
 
 void flow_release_all(struct flow *flow)

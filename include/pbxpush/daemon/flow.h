@@ -51,7 +51,8 @@ const struct event_sink *flow_sink(struct flow *flow);
 /* Does what is due: deadlines, replies whose time is up, delayed pushes, calls to be forgotten. */
 void flow_run_due(struct flow *flow);
 
-/* True while a client waits for an answer or a push has not ended: a drain waits for this. */
+/* True while a push or a change of the directory has not ended: a drain waits for this. Clients that wait
+ * for a REGISTER are not counted, since in a drain no REGISTER is heard any more. */
 bool flow_is_busy(const struct flow *flow);
 
 /* The end of a drain: every waiting client is answered with the call as it stands. */

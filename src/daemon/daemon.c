@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include <event2/event.h>
+#include <openssl/evp.h>
+
+#include <pbxpush/base/clock.h>
+#include <pbxpush/base/log.h>
+#include <pbxpush/daemon/config_file.h>
+
+#include "notify.h"
+#include "status_view.h"
+
+/* Calls whose story `/calls/ID` tells (CONTRACT 5). */
+#define TIMELINE_CALLS  10000
+#define TIMELINE_AGE_MS 3600000
+#define TICK_US         10000000
+/* While it drains the daemon looks this often whether it is done. */
+#define DRAIN_POLL_US   10000
+/* Replies released at the end of a drain get this long to leave. */
+#define FLUSH_US        500000
+/* Pushes waiting and in flight at once: a bound on memory in an outage, about 2 KiB each. */
+#define MAX_QUEUED      100000
+
+enum phase { PHASE_RUNNING, PHASE_DRAINING, PHASE_FLUSHING };
+
+struct daemon {
+	char *path;
+	struct config *config;
+	struct event_base *base;
+	struct directory *directory;
+	struct apns *apns;
+	struct metrics *metrics;
+	struct timeline *timeline;
+	struct event_socket *events;
+	struct status_server *status;
+	struct flow *flow;
+	struct status_view view;
+	/* The flow needs the socket's replies, the socket the flow's sink: this one stands in between. */
+	struct reply_port replies;
+	enum phase phase;
+	int64_t phase_ends_us;
+	struct event *wake, *tick, *watchdog, *drain, *stored, *sigterm, *sigint, *sighup;
+};
+
+static void sha1(const void *data, size_t len, uint8_t digest[20])
+{
+	EVP_Digest(data, len, digest, NULL, EVP_sha1(), NULL);
+}
+
+static void set_timer(struct event *timer, int64_t delay_us)
+{
+	struct timeval delay = {
+		.tv_sec = delay_us / 1000000, .tv_usec = (suseconds_t)(delay_us % 1000000)};
+
+	event_add(timer, &delay);
+}
+
+/* ---- what the modules tell each other ---- */
+
+static void on_goaway(void *arg, const char *reason)
+{
+	struct daemon *daemon = arg;
+
+	metrics_add(daemon->metrics, METRIC_GOAWAY, 1, (const char *const[]){reason});
+}
+
+static void on_retry(void *arg, const char *reason)
+{
+	struct daemon *daemon = arg;
+
+	metrics_add(daemon->metrics, METRIC_RETRIES, 1, (const char *const[]){reason});
+}
+
+static void forward_reply(void *self, struct reply_to to, const char *text, size_t len)
+{
+	struct daemon *daemon = self;
+	const struct reply_port *port = event_socket_replies(daemon->events);
+
+	port->reply(port->self, to, text, len);
+}
+
+static void wake_flow(void *self, int64_t due_us)
+{
+	struct daemon *daemon = self;
+	int64_t delay_us = due_us - clock_mono_us();
+
+	set_timer(daemon->wake, delay_us > 0 ? delay_us : 0);
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *daemon = arg;
+
+	(void)fd, (void)what;
+	flow_run_due(daemon->flow);
+}
+
+static void on_stored(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *daemon = arg;
+
+	(void)fd, (void)what;
+	directory_collect(daemon->directory);
+}
+
+static void tell_state(struct daemon *daemon)
+{
+	struct flow_stats stats;
+	char text[128];
+
+	flow_stats(daemon->flow, &stats);
+	snprintf(text, sizeof(text), "STATUS=%zu calls ringing, %zu pushes open, %zu clients",
+		stats.ringing, apns_pending(daemon->apns), event_socket_clients(daemon->events));
+	notify_send(text);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *daemon = arg;
+
+	(void)fd, (void)what;
+	directory_tick(daemon->directory, clock_wall_ms());
+	tell_state(daemon);
+}
+
+static void on_watchdog(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what, (void)arg;
+	notify_send("WATCHDOG=1");
+}
+
+/* ---- from configuration to options ---- */
+
+static struct apns_app *make_apps(const struct config *config)
+{
+	struct apns_app *apps = calloc(config->app_count, sizeof(*apps));
+
+	for (size_t i = 0; apps && i < config->app_count; i++) {
+		const struct config_app *app = &config->apps[i];
+
+		apps[i] = (struct apns_app){.bundle_id = app->bundle_id,
+			.team_id = app->team_id,
+			.key_id = app->key_id,
+			.key_file = app->key_file,
+			/* under `auto` the sandbox is connected when a device needs it */
+			.warm_production = app->environment != ENVIRONMENT_SANDBOX,
+			.warm_sandbox = app->environment == ENVIRONMENT_SANDBOX};
+	}
+	return apps;
+}
+
+/* Where the database is, the signed provider tokens are kept too. */
+static char *state_folder(const struct config *config)
+{
+	const char *slash = strrchr(config->directory_path, '/');
+
+	return slash && slash > config->directory_path
+		       ? strndup(config->directory_path, (size_t)(slash - config->directory_path))
+		       : strdup("/");
+}
+
+static enum err apply_apns(
+	struct daemon *daemon, const struct config *config, char *why, size_t why_size)
+{
+	struct apns_observer observer = {.arg = daemon, .goaway = on_goaway, .retry = on_retry};
+	struct apns_app *apps = make_apps(config);
+	char *folder = state_folder(config);
+	struct apns_options options = {
+		.production = config->apns_production,
+		.sandbox = config->apns_sandbox,
+		.ca_file = config->apns_ca_file,
+		.proxy = config->apns_proxy,
+		.state_dir = folder,
+		.connections = (int)config->connections,
+		.max_connections = (int)config->max_connections,
+		.connect_timeout_ms = config->connect_timeout_ms,
+		.response_timeout_ms = config->response_timeout_ms,
+		.ping_interval_ms = config->ping_interval_ms,
+		.ping_timeout_ms = config->ping_timeout_ms,
+		.max_queued = MAX_QUEUED,
+	};
+	enum err err = ERR_NOMEM;
+
+	if (apps && folder && daemon->apns)
+		err = apns_reconfigure(
+			daemon->apns, &options, apps, config->app_count, why, why_size);
+	else if (apps && folder)
+		err = apns_new(daemon->base, &options, apps, config->app_count, &observer,
+			&daemon->apns, why, why_size);
+	else
+		snprintf(why, why_size, "out of memory");
+	free(folder);
+	free(apps);
+	return err;
+}
+
+static enum err apply_events(
+	struct daemon *daemon, const struct config *config, char *why, size_t why_size)
+{
+	struct event_socket_options options = {.path = config->events_socket,
+		.mode = (mode_t)config->events_mode,
+		.max_clients = (size_t)config->max_clients,
+		.max_line = (size_t)config->max_line};
+	uid_t *allow = NULL, *admin = NULL;
+	char who[128];
+	enum err err;
+
+	err = config_users(config->events_allow, &allow, &options.allow_count, who, sizeof(who));
+	if (!err)
+		err = config_users(
+			config->events_admin, &admin, &options.admin_count, who, sizeof(who));
+	if (!err)
+		err = config_group(config->events_group, &options.gid);
+	if (err) {
+		snprintf(why, why_size, "[events]: unknown user or group");
+		goto out;
+	}
+	options.allow = allow;
+	options.admin = admin;
+	if (daemon->events)
+		err = event_socket_reconfigure(daemon->events, &options, why, why_size);
+	else
+		err = event_socket_new(daemon->base, &options, flow_sink(daemon->flow),
+			&daemon->events, why, why_size);
+out:
+	free(allow);
+	free(admin);
+	return err;
+}
+
+static enum err apply_status(
+	struct daemon *daemon, const struct config *config, char *why, size_t why_size)
+{
+	struct status_options options = {
+		.path = config->status_socket, .mode = (mode_t)config->status_mode};
+
+	if (config_group(config->status_group, &options.gid)) {
+		snprintf(why, why_size, "[status] socket-group: no such group");
+		return ERR_NOTFOUND;
+	}
+	if (daemon->status)
+		return status_server_reconfigure(daemon->status, &options, why, why_size);
+	return status_server_new(
+		daemon->base, &options, &daemon->view.provider, &daemon->status, why, why_size);
+}
+
+/* ---- reload, drain ---- */
+
+static enum err apply_all(
+	struct daemon *daemon, const struct config *config, char *why, size_t why_size)
+{
+	enum err err = apply_apns(daemon, config, why, why_size);
+
+	if (!err)
+		err = apply_events(daemon, config, why, why_size);
+	if (!err)
+		err = apply_status(daemon, config, why, why_size);
+	if (err)
+		return err;
+	log_set_level((enum log_level)config->log_level);
+	directory_set_limits(daemon->directory, (int)config->max_devices, config->device_ttl_ms);
+	flow_set_config(daemon->flow, config);
+	return ERR_OK;
+}
+
+static void log_faults(const struct buf *faults)
+{
+	const char *line = buf_str(faults);
+
+	for (size_t len; line[0]; line += len + (line[len] == '\n')) {
+		len = strcspn(line, "\n");
+		log_error("config", "%.*s", (int)len, line);
+	}
+}
+
+static void reload(struct daemon *daemon)
+{
+	struct config *config = NULL;
+	struct buf faults = {0};
+	char why[512] = "", again[512];
+
+	notify_send("RELOADING=1");
+	if (config_load(daemon->path, &config, &faults)) {
+		log_faults(&faults);
+		log_error("config", "%s: not reloaded, nothing has changed", daemon->path);
+	} else if (apply_all(daemon, config, why, sizeof(why))) {
+		log_error("config", "%s: not reloaded, nothing has changed: %s", daemon->path, why);
+		if (apply_all(daemon, daemon->config, again, sizeof(again)))
+			log_error("config", "going back failed too: %s", again);
+		config_free(config);
+	} else {
+		if (strcmp(config->directory_path, daemon->config->directory_path) != 0)
+			log_warning("config", "[directory] path: changes with a restart only");
+		config_free(daemon->config);
+		daemon->config = config;
+		log_notice("config", "%s: reloaded", daemon->path);
+	}
+	buf_free(&faults);
+	notify_send("READY=1");
+}
+
+static void on_sighup(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *daemon = arg;
+
+	(void)fd, (void)what;
+	if (daemon->phase == PHASE_RUNNING)
+		reload(daemon);
+}
+
+static void enter(struct daemon *daemon, enum phase phase, int64_t lasts_us)
+{
+	static const char *const names[] = {"running", "draining", "flushing"};
+
+	log_notice("daemon", "%s -> %s", names[daemon->phase], names[phase]);
+	daemon->phase = phase;
+	daemon->phase_ends_us = clock_mono_us() + lasts_us;
+}
+
+static void on_drain(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *daemon = arg;
+	bool late = clock_mono_us() >= daemon->phase_ends_us;
+
+	(void)fd, (void)what;
+	if (daemon->phase == PHASE_DRAINING && (late || !flow_is_busy(daemon->flow))) {
+		if (late)
+			log_warning("daemon", "drain-timeout: %zu pushes without answer",
+				apns_pending(daemon->apns));
+		flow_release_all(daemon->flow);
+		enter(daemon, PHASE_FLUSHING, FLUSH_US);
+	}
+	if (daemon->phase == PHASE_FLUSHING && (late || event_socket_is_drained(daemon->events))) {
+		event_base_loopbreak(daemon->base);
+		return;
+	}
+	set_timer(daemon->drain, DRAIN_POLL_US);
+}
+
+static void on_stop(evutil_socket_t signal, short what, void *arg)
+{
+	struct daemon *daemon = arg;
+
+	(void)what;
+	if (daemon->phase != PHASE_RUNNING) {
+		log_notice("daemon", "signal %d again: stopping at once", (int)signal);
+		event_base_loopbreak(daemon->base);
+		return;
+	}
+	notify_send("STOPPING=1");
+	event_socket_stop(daemon->events);
+	enter(daemon, PHASE_DRAINING, daemon->config->drain_timeout_ms * 1000);
+	set_timer(daemon->drain, 0);
+}
+
+/* ---- life ---- */
+
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static enum err make_events(struct daemon *daemon)
+{
+	struct event_base *base = daemon->base;
+	int64_t watchdog_us = notify_watchdog_us();
+	struct timeval tick = {.tv_sec = TICK_US / 1000000};
+	struct timeval period = {
+		.tv_sec = watchdog_us / 1000000, .tv_usec = (suseconds_t)(watchdog_us % 1000000)};
+
+	daemon->wake = evtimer_new(base, on_wake, daemon);
+	daemon->drain = evtimer_new(base, on_drain, daemon);
+	daemon->tick = event_new(base, -1, EV_PERSIST, on_tick, daemon);
+	daemon->watchdog = event_new(base, -1, EV_PERSIST, on_watchdog, daemon);
+	daemon->stored = event_new(
+		base, directory_fd(daemon->directory), EV_READ | EV_PERSIST, on_stored, daemon);
+	daemon->sigterm = evsignal_new(base, SIGTERM, on_stop, daemon);
+	daemon->sigint = evsignal_new(base, SIGINT, on_stop, daemon);
+	daemon->sighup = evsignal_new(base, SIGHUP, on_sighup, daemon);
+	if (!daemon->wake || !daemon->drain || !daemon->tick || !daemon->watchdog ||
+		!daemon->stored || !daemon->sigterm || !daemon->sigint || !daemon->sighup)
+		return ERR_NOMEM;
+	event_add(daemon->tick, &tick);
+	if (watchdog_us)
+		event_add(daemon->watchdog, &period);
+	event_add(daemon->stored, NULL);
+	event_add(daemon->sigterm, NULL);
+	event_add(daemon->sigint, NULL);
+	event_add(daemon->sighup, NULL);
+	return ERR_OK;
+}
+
+static enum err open_directory(struct daemon *daemon, char *why, size_t why_size)
+{
+	const struct config *config = daemon->config;
+	struct directory_options options = {.path = config->directory_path,
+		.max_devices = (int)config->max_devices,
+		.device_ttl_ms = config->device_ttl_ms};
+
+	return directory_open(&options, clock_wall_ms(), &daemon->directory, why, why_size);
+}
+
+static enum err make_flow(struct daemon *daemon)
+{
+	struct flow_ports ports = {
+		.transport = apns_transport(daemon->apns),
+		.replies = &daemon->replies,
+		.directory = daemon->directory,
+		.metrics = daemon->metrics,
+		.timeline = daemon->timeline,
+		.sha1 = sha1,
+		.random = arc4random_buf,
+		.mono_us = clock_mono_us,
+		.wall_ms = clock_wall_ms,
+		.wake = wake_flow,
+		.wake_self = daemon,
+	};
+
+	daemon->replies = (struct reply_port){.self = daemon, .reply = forward_reply};
+	return flow_new(daemon->config, &ports, &daemon->flow);
+}
+
+/* In the order in which each needs the one before. */
+static enum err start(struct daemon *daemon, char *why, size_t why_size)
+{
+	enum err err = open_directory(daemon, why, why_size);
+
+	if (!err)
+		err = metrics_new(&daemon->metrics);
+	if (!err)
+		err = timeline_new(TIMELINE_CALLS, TIMELINE_AGE_MS, &daemon->timeline);
+	if (!err)
+		err = apply_apns(daemon, daemon->config, why, why_size);
+	if (!err)
+		err = make_flow(daemon);
+	if (!err)
+		err = make_events(daemon);
+	if (!err)
+		err = apply_events(daemon, daemon->config, why, why_size);
+	if (err)
+		return err;
+	daemon->view = (struct status_view){.flow = daemon->flow,
+		.apns = daemon->apns,
+		.directory = daemon->directory,
+		.events = daemon->events,
+		.metrics = daemon->metrics,
+		.timeline = daemon->timeline,
+		.started_us = clock_mono_us()};
+	status_view_init(&daemon->view);
+	return apply_status(daemon, daemon->config, why, why_size);
+}
+
+enum err daemon_new(const char *path, struct config *config, struct daemon **out)
+{
+	struct daemon *daemon = calloc(1, sizeof(*daemon));
+	char why[512] = "";
+	enum err err = ERR_NOMEM;
+
+	if (!daemon) {
+		config_free(config);
+		return ERR_NOMEM;
+	}
+	daemon->config = config;
+	daemon->path = strdup(path);
+	daemon->base = event_base_new();
+	log_set_level((enum log_level)config->log_level);
+	raise_descriptor_limit();
+	signal(SIGPIPE, SIG_IGN);
+	if (daemon->path && daemon->base)
+		err = start(daemon, why, sizeof(why));
+	if (err) {
+		log_error("daemon", "cannot start: %s", why[0] ? why : err_string(err));
+		daemon_free(daemon);
+		return err;
+	}
+	*out = daemon;
+	return ERR_OK;
+}
+
+enum err daemon_run(struct daemon *daemon)
+{
+	log_notice("daemon", "pbxpushd %s ready: events %s, status %s, %zu app%s", PBXPUSH_VERSION,
+		daemon->config->events_socket, daemon->config->status_socket,
+		daemon->config->app_count, daemon->config->app_count == 1 ? "" : "s");
+	notify_send("READY=1");
+	if (event_base_dispatch(daemon->base) < 0)
+		return ERR_IO;
+	log_notice("daemon", "stopped");
+	return ERR_OK;
+}
+
+static void free_event(struct event *event)
+{
+	if (event)
+		event_free(event);
+}
+
+void daemon_free(struct daemon *daemon)
+{
+	if (!daemon)
+		return;
+	status_server_free(daemon->status);
+	apns_free(daemon->apns);            /* every push ends … */
+	directory_close(daemon->directory); /* … every change is on disk … */
+	flow_free(daemon->flow);            /* … before the flow that hears of it goes */
+	event_socket_free(daemon->events);
+	timeline_free(daemon->timeline);
+	metrics_free(daemon->metrics);
+	free_event(daemon->wake);
+	free_event(daemon->tick);
+	free_event(daemon->watchdog);
+	free_event(daemon->drain);
+	free_event(daemon->stored);
+	free_event(daemon->sigterm);
+	free_event(daemon->sigint);
+	free_event(daemon->sighup);
+	if (daemon->base)
+		event_base_free(daemon->base);
+	config_free(daemon->config);
+	free(daemon->path);
+	free(daemon);
+}
