@@ -63,8 +63,8 @@ help: ## list the targets
 $(BUILD)/pbxpushd: $(call obj,src/daemon/main.c) $(LIB)
 $(BUILD)/pbxpushctl: $(call obj,src/ctl/main.c) $(LIB)
 $(SIMULATOR): $(call obj,$(SIM_SRC)) $(LIB)
-$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIB)
-$(BUILD)/flow/%: $(BUILD)/obj/tests/flow/%.o $(call obj,$(FLOW_LIB)) $(LIB)
+$(UNIT): $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIB)
+$(FLOW): $(BUILD)/flow/%: $(BUILD)/obj/tests/flow/%.o $(call obj,$(FLOW_LIB)) $(LIB)
 $(UNIT) $(FLOW): LIBS += -lcmocka
 $(BUILD)/unit/%_oom: LDHARDEN += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 

@@ -19,7 +19,7 @@ struct status_view {
 	const struct directory *directory;
 	const struct event_socket *events;
 	struct metrics *metrics;
-	const struct timeline *timeline;
+	struct timeline *timeline;
 	int64_t started_us; /* monotonic */
 	struct status_provider provider;
 };
