@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # pbxpush: `make demo` shows it, `make check` proves it, `make help` lists the rest.
 
-PREFIX     ?= /usr
+PREFIX     ?= /usr/local
 SYSCONFDIR ?= /etc
 UNITDIR    ?= /lib/systemd/system
 SYSUSERS   ?= /usr/lib/sysusers.d
@@ -13,7 +13,7 @@ VERSION    := $(shell cat src/VERSION)
 PKGS       := libnghttp2 libcrypto libssl jansson libevent libevent_pthreads sqlite3 inih cmocka
 DEBS       := gcc clang clang-format libclang-rt-14-dev pkg-config libnghttp2-dev libssl-dev \
               libjansson-dev libevent-dev libsqlite3-dev libinih-dev libcmocka-dev python3 \
-              tzdata systemd
+              cppcheck systemd
 
 WARN       := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wswitch-enum
 CFLAGS     ?= -O2 -g
@@ -49,7 +49,8 @@ UNIT       := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 FLOW       := $(patsubst tests/flow/%.c,$(BUILD)/flow/%,$(FLOW_SRC))
 C_FILES     = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
 
-.PHONY: all programs tests help demo check check-layers check-format deps lint format install uninstall clean
+.PHONY: all programs tests help demo check check-layers check-format deps lint format install \
+        uninstall clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -58,7 +59,7 @@ programs: $(PROGRAMS)
 tests: $(PROGRAMS) $(SIMULATOR) $(UNIT) $(FLOW)
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
 $(BUILD)/pbxpushd: $(call obj,src/daemon/main.c) $(LIB)
 $(BUILD)/pbxpushctl: $(call obj,src/ctl/main.c) $(LIB)
@@ -97,5 +98,56 @@ deps: ## install the Debian packages that are missing (silent when none is)
 	[ -z "$$missing" ] || { echo "installing:$$missing"; sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive \
 	  apt-get install -y -qq --no-install-recommends $$missing >/dev/null; }
+
+demo: deps all $(SIMULATOR) ## see a call wake a simulated phone
+	@PBXPUSH_BUILD=$(BUILD) python3 tests/demo/demo.py
+
+# Strict builds with both compilers, then every test under ASan and UBSan.
+check: deps check-layers check-format ## run every test (what CI runs)
+	@$(MAKE) --no-print-directory STRICT=1 CC=gcc BUILD=$(BUILD)/gcc programs
+	@$(MAKE) --no-print-directory STRICT=1 CC=clang BUILD=$(BUILD)/clang tests
+	@$(MAKE) --no-print-directory SAN=1 STRICT=1 BUILD=$(BUILD)/san tests
+	@PBXPUSH_BUILD=$(BUILD)/san python3 tests/run.py
+
+check-layers: ## prove which folder includes which
+	@tests/check_layers.sh
+
+check-format: ## prove that clang-format would change nothing
+	@clang-format --dry-run -Werror $(C_FILES)
+
+format: ## let clang-format have its way
+	@clang-format -i $(C_FILES)
+
+lint: ## static analysis
+	@cppcheck --quiet --error-exitcode=1 --enable=warning,portability --inline-suppr \
+	  --suppress=missingIncludeSystem -Iinclude -DPBXPUSH_VERSION='""' src
+
+SBIN := $(DESTDIR)$(PREFIX)/sbin
+BIN  := $(DESTDIR)$(PREFIX)/bin
+MAN  := $(DESTDIR)$(PREFIX)/share/man
+DOC  := $(DESTDIR)$(PREFIX)/share/doc/pbxpush
+CONF := $(DESTDIR)$(SYSCONFDIR)/pbxpush
+
+install: all ## install; an existing configuration stays as it is
+	install -D -m 0755 $(BUILD)/pbxpushd $(SBIN)/pbxpushd
+	install -D -m 0755 $(BUILD)/pbxpushctl $(BIN)/pbxpushctl
+	install -d -m 0755 $(CONF)
+	test -e $(CONF)/pbxpush.conf || install -m 0644 conf/pbxpush.conf $(CONF)/pbxpush.conf
+	install -D -m 0644 conf/pbxpush.conf $(DOC)/pbxpush.conf.example
+	install -D -m 0644 README.md $(DOC)/README.md
+	install -D -m 0644 -t $(MAN)/man8 src/man/pbxpushd.8 src/man/pbxpushctl.8
+	install -D -m 0644 -t $(MAN)/man5 src/man/pbxpush.conf.5
+	install -D -m 0644 systemd/pbxpush.sysusers $(DESTDIR)$(SYSUSERS)/pbxpush.conf
+	install -d $(DESTDIR)$(UNITDIR)
+	sed 's|/usr/sbin/|$(PREFIX)/sbin/|' systemd/pbxpushd.service > $(DESTDIR)$(UNITDIR)/pbxpushd.service
+
+uninstall: ## remove what install put there; configuration and directory stay
+	rm -f $(SBIN)/pbxpushd $(BIN)/pbxpushctl $(MAN)/man8/pbxpushd.8 $(MAN)/man8/pbxpushctl.8 \
+	  $(MAN)/man5/pbxpush.conf.5 $(DESTDIR)$(SYSUSERS)/pbxpush.conf \
+	  $(DESTDIR)$(UNITDIR)/pbxpushd.service
+	rm -rf $(DOC)
+
+clean: ## remove build/
+	rm -rf $(BUILD)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
