@@ -47,7 +47,7 @@ PROGRAMS   := $(BUILD)/pbxpushd $(BUILD)/pbxpushctl
 SIMULATOR  := $(BUILD)/apns-simulator
 UNIT       := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 FLOW       := $(patsubst tests/flow/%.c,$(BUILD)/flow/%,$(FLOW_SRC))
-C_FILES     = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
+C_FILES     = $(shell find src include tests -name '*.[ch]')
 
 .PHONY: all programs tests help demo check check-layers check-format deps lint format install \
         uninstall clean
@@ -99,7 +99,8 @@ deps: ## install the Debian packages that are missing (silent when none is)
 	  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive \
 	  apt-get install -y -qq --no-install-recommends $$missing >/dev/null; }
 
-demo: deps all $(SIMULATOR) ## see a call wake a simulated phone
+demo: deps ## see a call wake a simulated phone
+	@$(MAKE) --no-print-directory programs $(SIMULATOR)
 	@PBXPUSH_BUILD=$(BUILD) python3 tests/demo/demo.py
 
 # Strict builds with both compilers, then every test under ASan and UBSan.
