@@ -10,7 +10,7 @@
 /* RFC 3261 10.3: a malformed expires counts as this. */
 #define EXPIRES_MALFORMED_S 3600
 
-/* What ends a value without quotes. A URI's own parameters may hold commas where phones are sloppy. */
+/* What ends a value without quotes. Sloppy phones put commas into a URI's own parameters. */
 #define URI_STOPS    ";?"
 #define HEADER_STOPS ";,?<>\" \t"
 
@@ -137,7 +137,7 @@ static enum err take_header(const struct param *param, struct contact *out)
 	return take_push(param, out);
 }
 
-/* Where the parameters of a URI begin: behind the host, as a user part may hold `;` and `?` itself. */
+/* Where the host of a URI begins: parameters stand behind it, and a user part may hold `;` too. */
 static const char *uri_host(const char *uri)
 {
 	const char *at = uri + strcspn(uri, "@\"<>");

@@ -103,8 +103,8 @@ static void name_choose(struct body *body, size_t max_bytes)
 }
 
 /*
- * Shortens the name until its JSON form is bytes smaller; false, and nothing cut, where too little of
- * it would be left.
+ * Shortens the name until its JSON form is bytes smaller; false, and nothing cut, where too little
+ * of it would be left.
  */
 static bool name_shrink(struct buf *name, size_t bytes)
 {
@@ -154,7 +154,7 @@ static void body_fit(struct body *body, body_write_fn *write, size_t max_bytes, 
 	if (excess == 0)
 		return;
 
-	/* Data for which the name cannot make room goes, and the name stays whole if that is enough. */
+	/* Data for which the name cannot make room goes; the name then stays whole if it can. */
 	if (!name_shrink(&body->name, (excess + name_copies - 1) / name_copies)) {
 		size_t freed = body->data ? strlen(DATA_KEY) + strlen(body->data) : 0;
 

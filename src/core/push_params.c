@@ -139,7 +139,7 @@ enum err push_params_parse(const char *provider, const char *param, const char *
 	if (!params.sandbox && strcasecmp(provider, "apns") != 0)
 		return ERR_NOTFOUND;
 
-	/* A PBX may pass on what stood in the URI; nothing of ours holds a percent sign once decoded. */
+	/* A PBX may pass on what stood in the URI. Decoding twice is harmless: no `%` is left. */
 	*field = "param";
 	if (!param || percent_decode(param, strlen(param), text, sizeof(text)) ||
 		parse_param(text, &params, &service))

@@ -27,10 +27,11 @@ struct contact {
 };
 
 /*
- * Takes `<URI>` or `"Name" <URI>` with header parameters behind, a bare URI, or `*`. A bare URI keeps its
- * parameters except those that only a header has (expires, q, methods, reg-id, `+…`): a PBX that
- * was asked for the URI passes on what stood between the brackets. pn-* counts in either place, the first
- * one where it is repeated. Of several contacts joined by commas the first is taken.
+ * Takes `<URI>` or `"Name" <URI>` with header parameters behind, a bare URI, or `*`. A bare URI
+ * keeps its parameters except those that only a header has (expires, q, methods, reg-id, `+…`): a
+ * PBX that was asked for the URI passes on what stood between the brackets. pn-* counts in either
+ * place, the first one where it is repeated. Of several contacts joined by commas the first is
+ * taken.
  *
  * ERR_INVAL for what is no Contact (no scheme, unbalanced quotes or brackets, control characters, a
  * broken percent escape in pn-*, too long); out is untouched then.
@@ -47,10 +48,11 @@ struct push_params {
 };
 
 /*
- * Understands pn-provider, pn-param and pn-prid of `apns` and `apns.dev` (RFC 8599 8.x and Linphone's
- * two-token form, CONTRACT 2.2), percent-encoded or not. Any may be NULL.
- * ERR_NOTFOUND: no provider or another one. ERR_INVAL: broken or missing param or token. *field then
- * names which of "provider" "param" "prid" (static string), NULL on success; out is untouched.
+ * Understands pn-provider, pn-param and pn-prid of `apns` and `apns.dev` (RFC 8599 8.x and
+ * Linphone's two-token form, CONTRACT 2.2), percent-encoded or not. Any may be NULL.
+ * ERR_NOTFOUND: no provider or another one. ERR_INVAL: broken or missing param or token; a token
+ * without `:voip` or `:remote` behind it beside the service `remote&voip` is broken, too. *field
+ * then names which of "provider" "param" "prid" (static string), out is untouched; NULL on success.
  */
 enum err push_params_parse(const char *provider, const char *param, const char *prid,
 	struct push_params *out, const char **field);

@@ -11,10 +11,14 @@
 /* What the transport may do about an answer before it tells the caller. */
 enum outcome_retry {
 	RETRY_NO,
-	RETRY_OTHER_CONNECTION, /* once, at once, elsewhere (500, 503, IdleTimeout, UnrelatedKeyIdInToken) */
-	RETRY_NEW_TOKEN, /* once, with a fresh provider token (ExpiredProviderToken) */
-	RETRY_SAME_TOKEN_LATER, /* after a pause, with the same provider token (TooManyProviderTokenUpdates) */
-	RETRY_DEVICE_LATER, /* after Retry-After or a backoff (TooManyRequests: this device only) */
+	/* once, at once, elsewhere (500, 503, IdleTimeout, UnrelatedKeyIdInToken) */
+	RETRY_OTHER_CONNECTION,
+	/* once, with a fresh provider token (ExpiredProviderToken) */
+	RETRY_NEW_TOKEN,
+	/* after a pause, with the same provider token (TooManyProviderTokenUpdates) */
+	RETRY_SAME_TOKEN_LATER,
+	/* after Retry-After or a backoff (TooManyRequests: this device only) */
+	RETRY_DEVICE_LATER,
 };
 
 struct outcome {
@@ -22,7 +26,7 @@ struct outcome {
 	const char *reason;
 	enum push_class class;
 	enum outcome_retry retry;
-	/* A configuration fault: the route raises its alarm, where there is a `retry` once that failed. */
+	/* A configuration fault: the route raises its alarm, with a `retry` once that failed. */
 	bool alarm;
 	int64_t timestamp_ms; /* from the body of a 410, 0 where absent */
 };
@@ -32,8 +36,8 @@ struct outcome {
 
 /*
  * Classes an answer of APNs (the table of Apple's "Handling notification responses", with the
- * spellings seen in the field). The status alone decides where body is garbage or names a reason that
- * belongs to another status. Where memory is short the status decides, too.
+ * spellings seen in the field). The status alone decides where body is garbage or names a reason
+ * that belongs to another status, and where memory is short.
  */
 struct outcome push_outcome_classify(int status, const char *body, size_t body_len);
 
