@@ -13,7 +13,7 @@ import tempfile
 import threading
 import unittest
 
-CTL = os.path.join(os.environ.get("BUILD", "build"), "pbxpushctl")
+CTL = os.path.join(os.environ.get("PBXPUSH_BUILD", "build"), "pbxpushctl")
 WAIT_S = 30  # how long anything may take on a busy machine; nothing sleeps that long
 
 
