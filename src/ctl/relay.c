@@ -26,7 +26,7 @@ struct relay {
 	size_t at, len;
 	bool line_open;     /* the last byte of stdin was not an LF */
 	bool line_has_text; /* of the open line: an empty one gets no reply */
-	bool stdin_end, half_closed, closed;
+	bool stdin_end, stdin_failed, half_closed, closed;
 	bool broken;   /* the daemon left before it had everything */
 	struct buf in; /* of the replies, from the beginning of one */
 	unsigned long sent, answered, refused;
@@ -54,8 +54,12 @@ static enum err read_stdin(struct relay *relay)
 {
 	ssize_t n = read(STDIN_FILENO, relay->chunk, sizeof(relay->chunk));
 
-	if (n < 0)
-		return errno == EINTR || errno == EAGAIN ? ERR_OK : ERR_IO;
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return ERR_OK;
+	if (n < 0) {
+		relay->stdin_failed = true;
+		return ERR_IO;
+	}
 	relay->at = 0;
 	relay->len = (size_t)n;
 	relay->stdin_end = n == 0;
@@ -172,7 +176,8 @@ enum exit_code relay_send(
 	if (!err && (relay.broken || !relay.half_closed || is_owed(&relay)))
 		err = ERR_CLOSED;
 	if (err) {
-		client_explain(arguments->events_path, err, why, why_size);
+		client_explain(
+			relay.stdin_failed ? "stdin" : arguments->events_path, err, why, why_size);
 		code = EXIT_UNAVAILABLE;
 	} else if (relay.refused) {
 		snprintf(why, why_size, "%lu of %lu events refused", relay.refused, relay.answered);

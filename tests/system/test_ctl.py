@@ -246,6 +246,14 @@ class Send(Case):
         self.fake(self.events, lambda _fake, connection: connection.recv(1))
         self.check(self.ctl("send", stdin=b"\n\n"), 0)
 
+    def test_stdin_that_cannot_be_read(self):
+        self.fake(self.events, lambda _fake, connection: connection.recv(1))
+        folder = os.open(self.folder, os.O_RDONLY)
+        done = subprocess.run([CTL, "--events", self.events, "send"], stdin=folder, timeout=WAIT_S,
+                              capture_output=True, check=False)
+        os.close(folder)
+        self.check(done, 75, err="stdin: Is a directory")
+
     def test_many_lines_that_are_answered_at_once(self):
         """Neither side may wait for the other while its own buffer is full."""
 
