@@ -37,12 +37,15 @@ enum metric {
 struct metrics;
 
 enum err metrics_new(struct metrics **out);
+
+/* Accepts NULL. */
 void metrics_free(struct metrics *metrics);
 
 /*
  * labels: as many values as the table has names, NULL counts as "". A series is made at its first use; a
  * metric holds at most 1,000 (label values come from known sets; the bound is for what we overlooked), and
- * counts beyond that go to a series whose labels are all "other".
+ * counts beyond that go to a series whose labels are all "other". Values are cut at 127 bytes.
+ * metrics_add() counts in a counter, metrics_set() sets a gauge; each leaves the other types alone.
  */
 void metrics_add(
 	struct metrics *metrics, enum metric metric, uint64_t n, const char *const *labels);
@@ -52,7 +55,7 @@ void metrics_set(
 /* Forgets every series of a gauge, before it is set anew at a scrape. */
 void metrics_clear(struct metrics *metrics, enum metric metric);
 
-/* A duration for a histogram. */
+/* A duration for a histogram; below 0 counts as 0. */
 void metrics_observe_us(struct metrics *metrics, enum metric metric, int64_t us);
 
 /* Everything, process_* included. */

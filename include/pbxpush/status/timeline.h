@@ -11,12 +11,15 @@
 
 /*
  * What happened in each of the last calls, for `/calls/ID`: the last max_calls of them, no
- * older than max_age_ms, each with a bounded story (entries beyond 8 KiB are counted, not kept). Callers keep numbers
- * masked and names and data out.
+ * older than max_age_ms since their last entry, each with a bounded story (entries beyond 8 KiB are
+ * counted as `"dropped":N`, not kept) and up to 16 uuids. Callers keep numbers masked and names and
+ * data out. Times are wall time in Unix ms.
  */
 struct timeline;
 
+/* ERR_INVAL when max_calls is 0. */
 enum err timeline_new(size_t max_calls, int64_t max_age_ms, struct timeline **out);
+/* Accepts NULL. */
 void timeline_free(struct timeline *timeline);
 
 /*

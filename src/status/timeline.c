@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include <pbxpush/base/map.h>
+#include <pbxpush/core/uuid.h>
+#include <pbxpush/status/timeline.h>
+
+#define TIMELINE_STORY_BYTES ((size_t)8 * 1024) /* a call */
+#define TIMELINE_UUIDS_MAX   16                 /* a call; a queue that tries for ever makes more */
+
+struct story;
+
+struct story_uuid {
+	struct map_node node;
+	SLIST_ENTRY(story_uuid) link;
+	struct story *story;
+	char uuid[UUID_SIZE];
+};
+
+struct story {
+	struct map_node node;
+	TAILQ_ENTRY(story) link;
+	SLIST_HEAD(, story_uuid) uuids; /* the newest first */
+	size_t uuid_count;
+	int64_t first_ms, last_ms; /* wall time of its entries */
+	struct buf entries;        /* JSON objects with commas between */
+	size_t dropped;
+	char call_id[];
+};
+
+struct timeline {
+	size_t max_calls;
+	int64_t max_age_ms;
+	struct map by_call_id, by_uuid;
+	TAILQ_HEAD(story_list, story) stories; /* by the time of their last entry */
+	struct story *current;                 /* between begin and end; NULL: the entry is lost */
+	struct buf entry;
+};
+
+enum err timeline_new(size_t max_calls, int64_t max_age_ms, struct timeline **out)
+{
+	struct timeline *timeline;
+
+	if (!max_calls)
+		return ERR_INVAL;
+	timeline = calloc(1, sizeof(*timeline));
+	if (!timeline)
+		return ERR_NOMEM;
+	timeline->max_calls = max_calls;
+	timeline->max_age_ms = max_age_ms;
+	TAILQ_INIT(&timeline->stories);
+	if (map_init(&timeline->by_call_id) || map_init(&timeline->by_uuid)) {
+		timeline_free(timeline);
+		return ERR_NOMEM;
+	}
+	*out = timeline;
+	return ERR_OK;
+}
+
+static void story_free(struct timeline *timeline, struct story *story)
+{
+	struct story_uuid *uuid;
+
+	while ((uuid = SLIST_FIRST(&story->uuids))) {
+		SLIST_REMOVE_HEAD(&story->uuids, link);
+		map_remove(&timeline->by_uuid, &uuid->node);
+		free(uuid);
+	}
+	map_remove(&timeline->by_call_id, &story->node);
+	TAILQ_REMOVE(&timeline->stories, story, link);
+	buf_free(&story->entries);
+	free(story);
+}
+
+void timeline_free(struct timeline *timeline)
+{
+	struct story *story;
+
+	if (!timeline)
+		return;
+	while ((story = TAILQ_FIRST(&timeline->stories)))
+		story_free(timeline, story);
+	map_free(&timeline->by_call_id);
+	map_free(&timeline->by_uuid);
+	buf_free(&timeline->entry);
+	free(timeline);
+}
+
+static bool story_has_call_id(const struct map_node *node, const void *key, size_t len)
+{
+	const struct story *story = map_entry(node, const struct story, node);
+
+	return strlen(story->call_id) == len && !memcmp(story->call_id, key, len);
+}
+
+static bool story_uuid_is(const struct map_node *node, const void *key, size_t len)
+{
+	const struct story_uuid *uuid = map_entry(node, const struct story_uuid, node);
+
+	return strlen(uuid->uuid) == len && !memcmp(uuid->uuid, key, len);
+}
+
+static struct story *timeline_find(const struct timeline *timeline, const char *call_id)
+{
+	struct map_node *node =
+		map_find(&timeline->by_call_id, call_id, strlen(call_id), story_has_call_id);
+
+	return node ? map_entry(node, struct story, node) : NULL;
+}
+
+static void timeline_forget_old(struct timeline *timeline, int64_t now_ms)
+{
+	struct story *oldest;
+
+	while ((oldest = TAILQ_FIRST(&timeline->stories)) &&
+		now_ms - oldest->last_ms > timeline->max_age_ms)
+		story_free(timeline, oldest);
+}
+
+static struct story *story_new(struct timeline *timeline, const char *call_id, int64_t wall_ms)
+{
+	size_t len = strlen(call_id);
+	struct story *story = calloc(1, sizeof(*story) + len + 1);
+
+	if (!story)
+		return NULL;
+	if (timeline->by_call_id.count >= timeline->max_calls)
+		story_free(timeline, TAILQ_FIRST(&timeline->stories));
+	SLIST_INIT(&story->uuids);
+	memcpy(story->call_id, call_id, len);
+	story->first_ms = wall_ms;
+	map_add(&timeline->by_call_id, &story->node, map_hash(call_id, len));
+	TAILQ_INSERT_TAIL(&timeline->stories, story, link);
+	return story;
+}
+
+/* Makes the story known under a uuid too. Without memory it is found by its Call-ID only. */
+static void story_add_uuid(struct timeline *timeline, struct story *story, const char *text)
+{
+	struct story_uuid *uuid;
+	char normal[UUID_SIZE];
+
+	if (!uuid_normalize(text, normal))
+		return;
+	SLIST_FOREACH (uuid, &story->uuids, link)
+		if (!strcmp(uuid->uuid, normal))
+			return;
+	if (story->uuid_count >= TIMELINE_UUIDS_MAX || !(uuid = calloc(1, sizeof(*uuid))))
+		return;
+	uuid->story = story;
+	memcpy(uuid->uuid, normal, sizeof(normal));
+	map_add(&timeline->by_uuid, &uuid->node, map_hash(normal, strlen(normal)));
+	SLIST_INSERT_HEAD(&story->uuids, uuid, link);
+	story->uuid_count++;
+}
+
+struct buf *timeline_begin(struct timeline *timeline, const char *call_id, const char *uuid,
+	int64_t wall_ms, const char *what)
+{
+	struct buf *entry = &timeline->entry;
+	struct story *story;
+
+	timeline_forget_old(timeline, wall_ms);
+	story = timeline_find(timeline, call_id);
+	if (story) {
+		TAILQ_REMOVE(&timeline->stories, story, link);
+		TAILQ_INSERT_TAIL(&timeline->stories, story, link);
+	} else {
+		story = story_new(timeline, call_id, wall_ms);
+	}
+	timeline->current = story;
+	buf_reset(entry);
+	if (!story)
+		return entry;
+	story->last_ms = wall_ms;
+	if (uuid)
+		story_add_uuid(timeline, story, uuid);
+	buf_add_str(entry, "{\"at_ms\":");
+	buf_add_int(entry, wall_ms);
+	buf_add_str(entry, ",\"ms\":");
+	buf_add_int(entry, wall_ms - story->first_ms);
+	buf_add_str(entry, ",\"what\":");
+	buf_add_json(entry, what);
+	return entry;
+}
+
+void timeline_end(struct timeline *timeline)
+{
+	struct story *story = timeline->current;
+	struct buf *entry = &timeline->entry;
+
+	timeline->current = NULL;
+	if (!story)
+		return;
+	buf_add_char(entry, '}');
+	if (entry->failed || story->entries.len + entry->len + 1 > TIMELINE_STORY_BYTES) {
+		story->dropped++;
+		return;
+	}
+	size_t len = story->entries.len;
+	if (len)
+		buf_add_char(&story->entries, ',');
+	buf_add(&story->entries, entry->data, entry->len);
+	if (story->entries.failed) { /* half an entry would break the JSON: undo it */
+		story->entries.failed = false;
+		story->entries.len = len;
+		story->dropped++;
+	}
+}
+
+bool timeline_write(struct timeline *timeline, const char *id, int64_t now_ms, struct buf *out)
+{
+	struct story *story;
+	struct story_uuid *uuid;
+	char normal[UUID_SIZE];
+
+	timeline_forget_old(timeline, now_ms);
+	story = timeline_find(timeline, id);
+	if (!story && uuid_normalize(id, normal)) {
+		struct map_node *node =
+			map_find(&timeline->by_uuid, normal, strlen(normal), story_uuid_is);
+		story = node ? map_entry(node, struct story_uuid, node)->story : NULL;
+	}
+	if (!story)
+		return false;
+	buf_add_str(out, "{\"call\":");
+	buf_add_json(out, story->call_id);
+	buf_add_str(out, ",\"uuids\":[");
+	SLIST_FOREACH (uuid, &story->uuids, link) {
+		if (uuid != SLIST_FIRST(&story->uuids))
+			buf_add_char(out, ',');
+		buf_add_json(out, uuid->uuid);
+	}
+	buf_add_str(out, "],\"timeline\":[");
+	buf_add(out, story->entries.data, story->entries.len);
+	buf_add_char(out, ']');
+	if (story->dropped) {
+		buf_add_str(out, ",\"dropped\":");
+		buf_add_int(out, (long long)story->dropped);
+	}
+	buf_add_char(out, '}');
+	return true;
+}

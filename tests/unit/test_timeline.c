@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include <pbxpush/status/timeline.h>
+
+#define MAX_CALLS  4
+#define MAX_AGE_MS 1000
+#define UUID_A     "6ba7b811-9dad-11d1-80b4-00c04fd430c8"
+#define UUID_B     "00000000-0000-4000-8000-000000000001"
+
+static int setup(void **state)
+{
+	struct timeline *timeline = NULL;
+
+	assert_int_equal(timeline_new(MAX_CALLS, MAX_AGE_MS, &timeline), ERR_OK);
+	*state = timeline;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	timeline_free(*state);
+	timeline_free(NULL);
+	return 0;
+}
+
+static void add(struct timeline *t, const char *call_id, const char *uuid, int64_t now_ms,
+	const char *what, const char *more)
+{
+	struct buf *entry = timeline_begin(t, call_id, uuid, now_ms, what);
+
+	assert_non_null(entry);
+	buf_add_str(entry, more);
+	timeline_end(t);
+}
+
+/* What is written is JSON, always. */
+static bool knows(struct timeline *t, const char *id, int64_t now_ms)
+{
+	struct buf out = {0};
+	bool known = timeline_write(t, id, now_ms, &out);
+
+	if (known) {
+		json_t *json = json_loads(buf_str(&out), 0, NULL);
+		assert_non_null(json);
+		json_decref(json);
+	} else {
+		assert_int_equal(out.len, 0);
+	}
+	buf_free(&out);
+	return known;
+}
+
+static void expect(struct timeline *t, const char *id, int64_t now_ms, const char *text)
+{
+	struct buf out = {0};
+
+	assert_true(timeline_write(t, id, now_ms, &out));
+	assert_string_equal(buf_str(&out), text);
+	buf_free(&out);
+}
+
+static void test_story(void **state)
+{
+	struct timeline *t = *state;
+	const char *story = "{\"call\":\"a\\\"b@pbx\",\"uuids\":[\"" UUID_A "\"],\"timeline\":["
+			    "{\"at_ms\":5000,\"ms\":0,\"what\":\"event\"},"
+			    "{\"at_ms\":5012,\"ms\":12,\"what\":\"push\",\"device\":\"iphone\"},"
+			    "{\"at_ms\":5100,\"ms\":100,\"what\":\"end\"}]}";
+
+	add(t, "a\"b@pbx", NULL, 5000, "event", "");
+	add(t, "a\"b@pbx", UUID_A, 5012, "push", ",\"device\":\"iphone\"");
+	add(t, "a\"b@pbx", UUID_A, 5100, "end", "");
+	expect(t, "a\"b@pbx", 5200, story);
+	expect(t, UUID_A, 5200, story);
+	expect(t, "6BA7B811-9DAD-11D1-80B4-00C04FD430C8", 5200, story);
+	assert_false(knows(t, "another", 5200));
+	assert_false(knows(t, UUID_B, 5200));
+	assert_false(knows(t, "", 5200));
+}
+
+static void test_uuids(void **state)
+{
+	struct timeline *t = *state;
+	char uuid[40];
+
+	add(t, "1", UUID_A, 1, "event", "");
+	add(t, "1", UUID_B, 1, "event", "");
+	add(t, "1", "no uuid", 1, "event", "");
+	expect(t, "1", 1,
+		"{\"call\":\"1\",\"uuids\":[\"" UUID_B "\",\"" UUID_A "\"],\"timeline\":["
+		"{\"at_ms\":1,\"ms\":0,\"what\":\"event\"},{\"at_ms\":1,\"ms\":0,\"what\":"
+		"\"event\"},"
+		"{\"at_ms\":1,\"ms\":0,\"what\":\"event\"}]}");
+	assert_true(knows(t, UUID_A, 1) && knows(t, UUID_B, 1));
+	for (int i = 2; i < 100; i++) { /* a call rung again and again: bounded */
+		snprintf(uuid, sizeof(uuid), "00000000-0000-4000-8000-%012d", i);
+		add(t, "1", uuid, 1, "event", "");
+	}
+	assert_true(knows(t, "00000000-0000-4000-8000-000000000015", 1));
+	assert_false(knows(t, "00000000-0000-4000-8000-000000000016", 1));
+	add(t, "2", UUID_A, 1, "event", ""); /* one uuid, two calls: found by their own names */
+	assert_true(knows(t, "1", 1) && knows(t, "2", 1) && knows(t, UUID_A, 1));
+}
+
+static void test_oldest_goes_first(void **state)
+{
+	struct timeline *t = *state;
+	char id[16];
+
+	for (int i = 0; i < MAX_CALLS; i++) {
+		snprintf(id, sizeof(id), "call %d", i);
+		add(t, id, i ? NULL : UUID_A, i, "event", "");
+	}
+	add(t, "call 0", NULL, 5, "end", ""); /* is not the oldest any more */
+	add(t, "one more", NULL, 6, "event", "");
+	assert_true(knows(t, "call 0", 6) && knows(t, UUID_A, 6));
+	assert_false(knows(t, "call 1", 6));
+	for (int i = 0; i < MAX_CALLS; i++) {
+		snprintf(id, sizeof(id), "new %d", i);
+		add(t, id, NULL, 7, "event", "");
+	}
+	assert_false(knows(t, "call 0", 7) || knows(t, UUID_A, 7) || knows(t, "one more", 7));
+	for (int i = 0; i < MAX_CALLS; i++) {
+		snprintf(id, sizeof(id), "new %d", i);
+		assert_true(knows(t, id, 7));
+	}
+}
+
+static void test_age(void **state)
+{
+	struct timeline *t = *state;
+
+	add(t, "old", UUID_A, 0, "event", "");
+	add(t, "young", NULL, 900, "event", "");
+	assert_true(knows(t, "old", MAX_AGE_MS));
+	assert_false(knows(t, "old", MAX_AGE_MS + 1));
+	assert_false(knows(t, UUID_A, MAX_AGE_MS + 1));
+	assert_true(knows(t, "young", MAX_AGE_MS + 1));
+	add(t, "young", NULL, 5000, "event", ""); /* what it was is too old to be told */
+	expect(t, "young", 5000,
+		"{\"call\":\"young\",\"uuids\":[],\"timeline\":[{\"at_ms\":5000,\"ms\":0,"
+		"\"what\":\"event\"}]}");
+	add(t, "young", NULL, 4000, "event", ""); /* the clock was set back */
+	assert_true(knows(t, "young", 4000));
+}
+
+static void test_story_is_bounded(void **state)
+{
+	struct timeline *t = *state;
+	struct buf out = {0};
+	char more[256];
+
+	memset(more, 'x', sizeof(more));
+	memcpy(more, ",\"x\":\"", 6);
+	memcpy(more + 254, "\"", 2);
+	for (int i = 0; i < 1000; i++)
+		add(t, "1", NULL, i, "event", more);
+	assert_true(timeline_write(t, "1", 1000, &out));
+	assert_in_range(out.len, 7000, 8192 + 128);
+	json_t *json = json_loads(buf_str(&out), 0, NULL);
+	assert_non_null(json);
+	size_t kept = json_array_size(json_object_get(json, "timeline"));
+	assert_int_equal(kept + (size_t)json_integer_value(json_object_get(json, "dropped")), 1000);
+	json_decref(json);
+	buf_free(&out);
+
+	struct buf *entry = timeline_begin(t, "2", NULL, 1000, "event");
+	entry->failed = true; /* memory was short */
+	timeline_end(t);
+	expect(t, "2", 1000, "{\"call\":\"2\",\"uuids\":[],\"timeline\":[],\"dropped\":1}");
+	add(t, "2", NULL, 1000, "end", "");
+	expect(t, "2", 1000,
+		"{\"call\":\"2\",\"uuids\":[],\"timeline\":[{\"at_ms\":1000,\"ms\":0,"
+		"\"what\":\"end\"}],\"dropped\":1}");
+}
+
+static void test_no_room_at_all(void **state)
+{
+	struct timeline *none = NULL;
+
+	(void)state;
+	assert_int_equal(timeline_new(0, 1, &none), ERR_INVAL);
+	assert_null(none);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_story),
+		TEST(test_uuids),
+		TEST(test_oldest_goes_first),
+		TEST(test_age),
+		TEST(test_story_is_bounded),
+		TEST(test_no_room_at_all),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
