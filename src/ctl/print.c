@@ -257,15 +257,9 @@ void print_table(struct buf *out, const json_t *rows)
 	size_t i;
 	json_t *row;
 
-	json_array_foreach(rows, i, row)
-	{
-		measure(&table, row);
-	}
+	json_array_foreach(rows, i, row) measure(&table, row);
 	print_header(out, &table);
-	json_array_foreach(rows, i, row)
-	{
-		print_row(out, &table, row);
-	}
+	json_array_foreach(rows, i, row) print_row(out, &table, row);
 }
 
 /* ---- objects ---- */

@@ -90,8 +90,5 @@ void print_timeline(struct buf *out, const json_t *story, bool colour)
 	print_members(out, head);
 	json_decref(head);
 	buf_add_char(out, '\n');
-	json_array_foreach(entries, i, entry)
-	{
-		print_entry(out, entry, colour);
-	}
+	json_array_foreach(entries, i, entry) print_entry(out, entry, colour);
 }

@@ -112,21 +112,17 @@ enum exit_code status_query_explain(
 
 static void print_health(struct buf *out, const json_t *json, bool colour)
 {
-	(void)json;
 	print_coloured(out, colour, "32", "healthy");
 	buf_add_char(out, '\n');
+	if (json_object_size(json) > 1)
+		print_members(out, json);
 }
 
 static void print_sickness(struct buf *out, const json_t *json, bool colour)
 {
-	const json_t *reason = json_object_get(json, "reason");
-
 	print_coloured(out, colour, "31", "not healthy");
-	if (reason) {
-		buf_add_str(out, ": ");
-		print_value(out, "reason", reason);
-	}
 	buf_add_char(out, '\n');
+	print_members(out, json);
 }
 
 enum exit_code status_query_health(

@@ -289,7 +289,7 @@ class Status(Case):
             ("explain a/b@c", "/calls/a%2Fb%40c", http(200, call), 0, "announced the call\n", None),
             ("explain x", "/calls/x", http(404, ""), 65, "", "x: not among the calls"),
             ("health", "/health", http(200, '{"ok":true}'), 0, "healthy\n", None),
-            ("health", "/health", http(503, '{"reason":"r"}'), 1, "not healthy: r\n", None),
+            ("health", "/health", http(503, '{"reason":"r"}'), 1, "not healthy\nreason  r\n", None),
             ("status", "/status", http(500, ""), 65, "", "status 500"),
             ("health", "/health", http(404, ""), 65, "", "status 404"),
             ("status", "/status", http(200, "<html>"), 75, "", strange),
