@@ -105,14 +105,14 @@ static bool run_clear_rules(const struct command *command)
 static void conn_limit(const struct command *command, struct sim_conn *conn)
 {
 	uint32_t limit = (uint32_t)json_integer_value(command->value);
+	bool raised = conn->raised;
 
 	if (json_is_true(json_object_get(command->all, "until_good")))
 		conn->raised = false;
 	else
 		conn->full_limit = limit;
 	/* Before the first good request the limit is 1, and rises to the new one. */
-	if (conn->state == SIM_OPEN && conn->http2 && conn->limit != limit &&
-		(conn->limit != 1 || conn->raised))
+	if (raised && conn->state == SIM_OPEN && conn->limit != limit)
 		sim_session_set_limit(conn, limit);
 }
 

@@ -12,7 +12,8 @@
 #define RAW_SIGNATURE 64  /* RFC 7518 3.4: R and S, 32 bytes each, not DER */
 #define HALF          (RAW_SIGNATURE / 2)
 
-bool sim_base64url_decode(const char *text, size_t text_len, uint8_t *out, size_t *len)
+/* *len: the size of out, then what was written. False for anything but unpadded base64url. */
+static bool base64url_decode(const char *text, size_t text_len, uint8_t *out, size_t *len)
 {
 	static const char alphabet[] =
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -45,7 +46,7 @@ static json_t *part_decode(const char *text, size_t len)
 	size_t part_len = sizeof(part);
 	json_t *json;
 
-	if (!sim_base64url_decode(text, len, part, &part_len))
+	if (!base64url_decode(text, len, part, &part_len))
 		return NULL;
 	json = json_loadb((const char *)part, part_len, JSON_REJECT_DUPLICATES, NULL);
 	if (json_is_object(json))
@@ -145,7 +146,7 @@ static const char *jwt_verify(const struct sim *sim, const char *authorization, 
 	out->app = app_of(sim, out);
 	if (!out->app)
 		return "no such key of this team";
-	if (!sim_base64url_decode(dot2 + 1, strlen(dot2 + 1), signature, &signature_len))
+	if (!base64url_decode(dot2 + 1, strlen(dot2 + 1), signature, &signature_len))
 		return "JWT signature is not base64url";
 	if (signature_len != RAW_SIGNATURE)
 		return signature[0] == 0x30 ? "JWT signature is DER, not R and S"

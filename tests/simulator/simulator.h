@@ -200,10 +200,6 @@ int64_t sim_wall_ms(const struct sim *sim);
  * iat is not compared with the clock. */
 void sim_jwt_verify(const struct sim *sim, const char *authorization, struct sim_jwt *out);
 
-/* 64 raw bytes of base64url without padding and the like; false for anything else.
- * *len: in capacity, out length. */
-bool sim_base64url_decode(const char *text, size_t text_len, uint8_t *out, size_t *len);
-
 /* check.c */
 
 /* Judges a complete request as APNs does: fills status, reason, and violation where it is bad. */

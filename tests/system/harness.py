@@ -26,6 +26,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -109,25 +110,23 @@ class Place:
 
     def __init__(self):
         self.path = pathlib.Path(tempfile.mkdtemp(prefix="pbxpush-"))
-        self.ca, self.ca_key = self.path / "ca.pem", self.path / "ca.key"
-        self._certificate(self.ca, self.ca_key, "throw-away CA", "CA:TRUE", None)
+        self.ca, self.ca_key = self.path / "ca.pem", self.key(self.path / "ca.key")
+        openssl("req", "-x509", "-new", "-key", self.ca_key, "-out", self.ca, "-days", "2",
+                "-subj", "/CN=throw-away CA", "-addext", "basicConstraints=critical,CA:TRUE")
         self.cert, self.cert_key = self.certificate("server")
 
     def __truediv__(self, name):
         return self.path / name
 
-    def _certificate(self, cert, key, name, basic, names, *extra):
-        self.key(key)
-        san = ["-addext", f"subjectAltName={names}"] if names else []
-        openssl("req", "-x509", "-new", "-key", key, "-out", cert, "-subj", f"/CN={name}",
-                "-days", "2", "-sha256", "-addext", f"basicConstraints=critical,{basic}",
-                *san, *extra)
-
-    def certificate(self, name, names="DNS:localhost,IP:127.0.0.1,IP:::1", signed=True):
-        """A server certificate for the names, of our CA or (signed=False) of nobody."""
-        cert, key = self.path / f"{name}.pem", self.path / f"{name}.key"
-        issuer = ["-CA", self.ca, "-CAkey", self.ca_key] if signed else []
-        self._certificate(cert, key, name, "CA:FALSE", names, *issuer)
+    def certificate(self, name, names="DNS:localhost,IP:127.0.0.1,IP:::1", signed=True, days=2):
+        """A server certificate for the names, of our CA or (signed=False) of nobody; days=-1 makes
+        one that has expired. Returns the files of certificate and key."""
+        cert, key = self.path / f"{name}.pem", self.key(self.path / f"{name}.key")
+        request = openssl("req", "-new", "-key", key, "-subj", f"/CN={name}",
+                          "-addext", f"subjectAltName={names}")
+        issuer = ["-CA", self.ca, "-CAkey", self.ca_key] if signed else ["-key", key]
+        openssl("x509", "-req", "-copy_extensions", "copy", "-days", days, "-out", cert,
+                "-set_serial", time.monotonic_ns(), *issuer, stdin=request)
         return cert, key
 
     def key(self, path):
@@ -403,6 +402,83 @@ def unchunk(data):
         length = int(size, 16)
         body, data = body + data[:length], data[length + 2 :]
     return body
+
+
+class Proxy:
+    """An HTTP proxy on 127.0.0.1 that knows CONNECT and nothing else.
+
+    mode: "pass"; "deny" (407 whatever is sent); "bad" (502); "hang" (no answer); "drop" (closes).
+    With user and password, "pass" too asks for them. `requests` holds the heads received.
+    """
+
+    def __init__(self, user=None, password=None):
+        self.mode, self.requests, self.sockets = "pass", [], []
+        self.wanted = user and base64.b64encode(f"{user}:{password}".encode()).decode()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client = self.listener.accept()[0]
+                self.sockets.append(client)
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _answer(self, head):
+        if self.mode == "bad":
+            return b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"
+        given = re.search(r"(?im)^proxy-authorization: basic (\S+)\r$", head)
+        if self.mode == "deny" or (self.wanted and (not given or given[1] != self.wanted)):
+            return (b"HTTP/1.1 407 Proxy Authentication Required\r\n"
+                    b'Proxy-Authenticate: Basic realm="x"\r\nContent-Length: 0\r\n\r\n')
+        return None
+
+    def _serve(self, client):
+        with contextlib.suppress(OSError), client:
+            data = b""
+            while b"\r\n\r\n" not in data:
+                more = client.recv(4096)
+                if not more:
+                    return
+                data += more
+            head = data.partition(b"\r\n\r\n")[0].decode(errors="replace") + "\r\n"
+            self.requests.append(head)
+            if self.mode == "drop":
+                return
+            if self.mode == "hang":
+                client.recv(1)  # until the client gives up
+                return
+            if answer := self._answer(head):
+                client.sendall(answer)
+                return
+            host, _, port = head.split()[1].rpartition(":")
+            with socket.create_connection((host.strip("[]"), int(port))) as server:
+                self.sockets.append(server)
+                client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                back = threading.Thread(target=self._copy, args=(server, client), daemon=True)
+                back.start()
+                self._copy(client, server)
+                back.join()
+
+    @staticmethod
+    def _copy(source, target):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    def cut(self):
+        """Ends every tunnel, as a proxy does that is restarted."""
+        for sock in self.sockets:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        self.sockets.clear()
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.cut()
 
 
 class Lab:

@@ -634,7 +634,8 @@ def test_clock_skew():
 
 def test_other_certificates_and_protocols():
     with Bench(violations=0) as bench:
-        for name, options in (("unknown", {"signed": False}), ("other", {"names": "DNS:other"})):
+        for name, options in (("unknown", {"signed": False}), ("other", {"names": "DNS:other"}),
+                              ("expired", {"days": -1})):
             cert, key = bench.place.certificate(name, **options)
             bench.simulator.control(certificate={"cert": str(cert), "key": str(key)})
             try:
@@ -652,6 +653,35 @@ def test_other_certificates_and_protocols():
         assert client.socket.selected_alpn_protocol() is None
         bench.simulator.control(reset=True)
         assert bench.ask()[0] == 200
+
+
+def test_proxy_of_the_harness():
+    proxy = harness.Proxy("user", "secret")
+    basic = "Proxy-Authorization: Basic dXNlcjpzZWNyZXQ=\r\n"
+    table = (("pass", basic, "200"), ("pass", "", "407"), ("deny", basic, "407"),
+             ("bad", basic, "502"), ("drop", basic, None))
+    with Bench(violations=0) as bench:
+        for proxy.mode, auth, status in table:
+            with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as sock:
+                sock.sendall(f"CONNECT {bench.simulator.address} HTTP/1.1\r\n{auth}\r\n".encode())
+                answer = sock.recv(4096).decode()
+                assert (answer.split()[1] if answer else None) == status, (proxy.mode, answer)
+                if status == "200":
+                    context = ssl.create_default_context(cafile=bench.place.ca)
+                    context.set_alpn_protocols(["h2"])
+                    tunnel = context.wrap_socket(sock, server_hostname="localhost")
+                    assert tunnel.selected_alpn_protocol() == "h2"
+                    tunnel.close()
+        assert len(proxy.requests) == len(table), proxy.requests
+    proxy.close()
+
+
+def test_listens_on_ipv6_too():
+    with Bench("--listen", "[::1]:0", violations=0) as bench:
+        assert bench.simulator.address.startswith("[::1]:"), bench.simulator.address
+        raw = socket.create_connection(("::1", bench.simulator.port), timeout=10)
+        ssl.create_default_context(cafile=bench.place.ca).wrap_socket(
+            raw, server_hostname="localhost").close()
 
 
 if __name__ == "__main__":
