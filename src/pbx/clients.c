@@ -14,9 +14,9 @@
 #include <pbxpush/base/clock.h>
 #include <pbxpush/base/log.h>
 #include <pbxpush/base/map.h>
+#include <pbxpush/pbx/line_reader.h>
 
 #include "clients.h"
-#include "line_reader.h"
 
 #define CLIENT_MAX_UNREAD_BYTES ((size_t)256 * 1024) /* CONTRACT 2: above it its lines wait */
 #define CLIENT_KEEP_BYTES       ((size_t)64 * 1024)  /* of an empty output, for the next replies */

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "line_reader.h"
+#include <pbxpush/pbx/line_reader.h>
 
 #define LINE_READER_FIRST_BYTES ((size_t)16 * 1024)
 #define LINE_READER_ROOM_BYTES  ((size_t)4 * 1024) /* less is not worth a system call */
