@@ -102,6 +102,12 @@ static json_t *rest_of(const json_t *reply)
 	return rest;
 }
 
+/* A change of policy or of the directory: the reply says little, but that it is on disk. */
+static bool is_change(enum event_type type)
+{
+	return event_spec(type)->admin && type != EVENT_SHOW;
+}
+
 void print_reply(struct buf *out, enum event_type type, const json_t *reply, bool colour)
 {
 	json_t *rest = rest_of(reply);
@@ -110,7 +116,7 @@ void print_reply(struct buf *out, enum event_type type, const json_t *reply, boo
 		print_verdict(out, reply, colour);
 	else if (type == EVENT_PING)
 		buf_add_str(out, "pong\n");
-	else if (!json_object_size(rest))
+	else if (is_change(type) || !json_object_size(rest))
 		buf_add_str(out, "done\n");
 	if (json_object_size(rest))
 		print_members(out, rest);

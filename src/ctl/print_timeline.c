@@ -44,6 +44,18 @@ static void print_clock(struct buf *out, int64_t unix_ms)
 			(int)(unix_ms % 1000));
 }
 
+/* What stands elsewhere in the line, or says no more than the phrase. */
+static bool is_told(const char *key)
+{
+	static const char *const told[] = {"at_ms", "ms", "what", "event"};
+
+	for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
+		if (!strcmp(key, told[i]))
+			return true;
+	}
+	return false;
+}
+
 /* `: device iphone, result accepted, status 200` */
 static void print_details(struct buf *out, const json_t *entry)
 {
@@ -53,8 +65,7 @@ static void print_details(struct buf *out, const json_t *entry)
 
 	json_object_foreach((json_t *)entry, key, value)
 	{
-		if (!strcmp(key, "at_ms") || !strcmp(key, "ms") || !strcmp(key, "what") ||
-			json_is_null(value))
+		if (is_told(key) || json_is_null(value))
 			continue;
 		buf_add_str(out, first ? ": " : ", ");
 		first = false;

@@ -55,6 +55,11 @@ static const struct {
 } replies[] = {
 	{"{\"ok\":true,\"event\":\"pong\"}", "pong\n", EVENT_PING, false},
 	{"{\"ok\":true,\"event\":\"dnd\"}", "done\n", EVENT_DND, false},
+	{"{\"ok\":true,\"event\":\"forget\",\"forgotten\":1}",
+		"done\n"
+		"forgotten  1\n",
+		EVENT_FORGET, false},
+	{"{\"ok\":true,\"event\":\"show\",\"dnd\":false}", "dnd  no\n", EVENT_SHOW, false},
 	{"{\"ok\":true,\"event\":\"end\",\"known\":true,\"withdrawn\":2}",
 		"known      yes\n"
 		"withdrawn  2\n",
@@ -171,7 +176,8 @@ static void test_members(void **state)
 static void test_timeline(void **state)
 {
 	static const char *const lines[][2] = {
-		{"{\"at_ms\":1763790000123,\"ms\":0,\"what\":\"event\",\"to\":\"1001\"}",
+		{"{\"at_ms\":1763790000123,\"ms\":0,\"what\":\"event\",\"event\":\"call\",\"to\":"
+		 "\"1001\"}",
 			"05:40:00.123      +0 ms  the PBX announced the call: to 1001\n"},
 		{"{\"at_ms\":1763790000161,\"ms\":38,\"what\":\"of-tomorrow\","
 		 "\"device\":\"p\",\"reason\":null,\"status\":200}",
