@@ -59,7 +59,7 @@ static enum err bad_range(struct event_error *error, const struct field_spec *sp
 }
 
 /* Where the value of a field lives in the event. */
-static void *member(struct event *event, const struct field_spec *spec)
+static void *member(struct call_event *event, const struct field_spec *spec)
 {
 	return (char *)event + spec->offset;
 }
@@ -75,7 +75,7 @@ static bool is_user(const char *text, bool wildcard)
 }
 
 static enum err parse_string(const struct field_spec *spec, bool wildcard, const json_t *value,
-	struct event *out, struct event_error *error)
+	struct call_event *out, struct event_error *error)
 {
 	const char *text = json_string_value(value);
 	int64_t len = (int64_t)json_string_length(value);
@@ -95,8 +95,8 @@ static enum err parse_string(const struct field_spec *spec, bool wildcard, const
 	return ERR_OK;
 }
 
-static enum err parse_int(const struct field_spec *spec, const json_t *value, struct event *out,
-	struct event_error *error)
+static enum err parse_int(const struct field_spec *spec, const json_t *value,
+	struct call_event *out, struct event_error *error)
 {
 	double real = json_number_value(value);
 	int64_t number;
@@ -113,8 +113,8 @@ static enum err parse_int(const struct field_spec *spec, const json_t *value, st
 	return ERR_OK;
 }
 
-static enum err parse_choice(const struct field_spec *spec, const json_t *value, struct event *out,
-	struct event_error *error)
+static enum err parse_choice(const struct field_spec *spec, const json_t *value,
+	struct call_event *out, struct event_error *error)
 {
 	const char *text = json_string_value(value);
 	char allowed[96] = "one of";
@@ -134,8 +134,8 @@ static enum err parse_choice(const struct field_spec *spec, const json_t *value,
 	return bad_field(error, spec, allowed);
 }
 
-static enum err parse_object(const struct field_spec *spec, const json_t *value, struct event *out,
-	struct event_error *error)
+static enum err parse_object(const struct field_spec *spec, const json_t *value,
+	struct call_event *out, struct event_error *error)
 {
 	if (!json_is_object(value))
 		return bad_field(error, spec, "an object");
@@ -144,8 +144,8 @@ static enum err parse_object(const struct field_spec *spec, const json_t *value,
 	return ERR_OK;
 }
 
-static enum err parse_strings(const struct field_spec *spec, const json_t *value, struct event *out,
-	struct event_error *error)
+static enum err parse_strings(const struct field_spec *spec, const json_t *value,
+	struct call_event *out, struct event_error *error)
 {
 	const json_t *item;
 	size_t i;
@@ -162,7 +162,7 @@ static enum err parse_strings(const struct field_spec *spec, const json_t *value
 }
 
 static enum err parse_field(const struct field_spec *spec, bool wildcard, const json_t *value,
-	struct event *out, struct event_error *error)
+	struct call_event *out, struct event_error *error)
 {
 	switch (spec->type) {
 	case TYPE_STRING:
@@ -201,7 +201,7 @@ static const json_t *field_value(const json_t *root, const char *name)
 	return json_is_null(value) ? NULL : value;
 }
 
-static enum err parse_fields(struct event *out, struct event_error *error)
+static enum err parse_fields(struct call_event *out, struct event_error *error)
 {
 	const struct event_spec *spec = event_spec(out->type);
 
@@ -228,7 +228,7 @@ static enum err parse_fields(struct event *out, struct event_error *error)
 }
 
 /* What the table cannot say: events that need one of two fields. */
-static enum err check_alternatives(const struct event *event, struct event_error *error)
+static enum err check_alternatives(const struct call_event *event, struct event_error *error)
 {
 	const char *field, *other;
 
@@ -246,7 +246,7 @@ static enum err check_alternatives(const struct event *event, struct event_error
 	return ERR_INVAL;
 }
 
-static enum err parse_type(struct event *out, struct event_error *error)
+static enum err parse_type(struct call_event *out, struct event_error *error)
 {
 	const json_t *value = json_object_get(out->root, "event");
 	const char *name = json_string_value(value);
@@ -303,12 +303,13 @@ static enum err load(const char *line, size_t len, json_t **root, struct event_e
 	return ERR_INVAL;
 }
 
-enum err event_parse(const char *line, size_t len, struct event *out, struct event_error *error)
+enum err call_event_parse(
+	const char *line, size_t len, struct call_event *out, struct event_error *error)
 {
 	const json_t *id;
 	enum err err;
 
-	*out = (struct event){
+	*out = (struct call_event){
 		.attempt = 1, .wait = WAIT_PUSH, .reason = CALL_CANCELLED, .sip = true};
 	err = load(line, len, &out->root, error);
 	if (err)
@@ -328,7 +329,7 @@ enum err event_parse(const char *line, size_t len, struct event *out, struct eve
 	return err;
 }
 
-void event_free(struct event *event)
+void call_event_free(struct call_event *event)
 {
 	json_decref(event->root);
 	event->root = NULL;

@@ -6,7 +6,7 @@
 #include <pbxpush/core/event.h>
 
 #define BIT(field) (UINT64_C(1) << (field))
-#define AT(member) .offset = offsetof(struct event, member)
+#define AT(member) .offset = offsetof(struct call_event, member)
 
 #define TEXT_MAX 65536
 

@@ -20,7 +20,7 @@ static void reply_ended(struct flow *flow, struct request *request, const struct
 	flow_reply_end(flow, request);
 }
 
-static void tell(struct flow *flow, const struct event *event, const char *user)
+static void tell(struct flow *flow, const struct call_event *event, const char *user)
 {
 	struct buf *story = flow_story(flow, event->call, NULL, event_spec(event->type)->name);
 
@@ -70,7 +70,7 @@ static void remember_unknown(
 }
 
 /* The first end counts; after an answer there is one more to come. */
-static enum call_state state_after(const struct callee *callee, const struct event *event)
+static enum call_state state_after(const struct callee *callee, const struct call_event *event)
 {
 	enum call_state state = event->type == EVENT_ANSWER ? CALL_ANSWERED : event->reason;
 
@@ -91,7 +91,7 @@ static size_t users_of(const struct call *call)
 }
 
 static void end_callees(struct flow *flow, struct call *call, const char *user,
-	const struct event *event, struct ended *ended)
+	const struct call_event *event, struct ended *ended)
 {
 	bool only = user || users_of(call) == 1;
 	struct callee *callee;
@@ -164,7 +164,7 @@ static bool event_user(
 	return flow_user(flow, request, request->event.to, out);
 }
 
-static void each_callee(struct flow *flow, const struct event *event, const char *user,
+static void each_callee(struct flow *flow, const struct call_event *event, const char *user,
 	void (*fn)(struct flow *, struct callee *, const char *, struct ended *),
 	struct ended *ended)
 {
@@ -181,7 +181,7 @@ static void each_callee(struct flow *flow, const struct event *event, const char
 
 static void handle_over(struct flow *flow, struct request *request)
 {
-	const struct event *event = &request->event;
+	const struct call_event *event = &request->event;
 	struct call *call = calls_find(&flow->calls, event->call);
 	struct ended ended = {0};
 	char text[AOR_SIZE];
@@ -275,7 +275,7 @@ static const struct callee *find_by_uuid(
 
 void handle_call_state(struct flow *flow, struct request *request)
 {
-	const struct event *event = &request->event;
+	const struct call_event *event = &request->event;
 	struct call *call = event->call ? calls_find(&flow->calls, event->call) : NULL;
 	enum call_state state = call && call->over ? call->over_state : CALL_UNKNOWN;
 	const struct callee *callee;

@@ -14,7 +14,7 @@ struct call_times {
 
 static struct call_times times_of(const struct flow *flow, const struct request *request)
 {
-	const struct event *event = &request->event;
+	const struct call_event *event = &request->event;
 	int64_t now_ms = flow->ports.wall_ms();
 	int64_t ring_ms =
 		event_has(event, FIELD_RING_MS) ? event->ring_ms : flow->config->ring_timeout_ms;
@@ -29,7 +29,8 @@ static struct call_times times_of(const struct flow *flow, const struct request 
 }
 
 /* The number by which lists are matched: normalized, or "anonymous"; false where there is none. */
-static bool caller_key(const struct flow *flow, const struct event *event, char out[NUMBER_SIZE])
+static bool caller_key(
+	const struct flow *flow, const struct call_event *event, char out[NUMBER_SIZE])
 {
 	const char *given = event->from_number ? event->from_number : event->from_uri;
 
@@ -64,8 +65,8 @@ static enum call_state ended_before(const struct call *call, const char *user, i
 								   : CALL_RINGING;
 }
 
-static struct policy_decision decide(struct flow *flow, const struct event *event, const char *user,
-	const struct call *call, int64_t deadline_ms, bool *allowed)
+static struct policy_decision decide(struct flow *flow, const struct call_event *event,
+	const char *user, const struct call *call, int64_t deadline_ms, bool *allowed)
 {
 	struct directory *directory = flow->ports.directory;
 	char number[NUMBER_SIZE];
@@ -113,7 +114,7 @@ static bool make_room(struct flow *flow)
 }
 
 static void tell_event(
-	struct flow *flow, const struct event *event, const char *user, const char *uuid)
+	struct flow *flow, const struct call_event *event, const char *user, const char *uuid)
 {
 	struct buf *story = flow_story(flow, event->call, uuid, "event");
 
@@ -126,7 +127,7 @@ static void tell_event(
 	timeline_end(flow->ports.timeline);
 }
 
-static void tell_decision(struct flow *flow, const struct event *event, const char *uuid,
+static void tell_decision(struct flow *flow, const struct call_event *event, const char *uuid,
 	const struct policy_decision *decision)
 {
 	struct buf *story = flow_story(flow, event->call, uuid, "decision");
@@ -204,7 +205,7 @@ static struct callee *place(struct flow *flow, struct request *request, const ch
 
 static void handle_new_call(struct flow *flow, struct request *request, const char *user)
 {
-	const struct event *event = &request->event;
+	const struct call_event *event = &request->event;
 	struct call *call = calls_find(&flow->calls, event->call);
 	struct call_times times = times_of(flow, request);
 	struct policy_decision decision;
@@ -239,12 +240,12 @@ static void handle_new_call(struct flow *flow, struct request *request, const ch
 	request->event.id = NULL;
 	callee_settle(flow, callee);
 	if (!callee_has_pushes(callee))
-		event_free(&callee->event);
+		call_event_free(&callee->event);
 }
 
 void handle_call(struct flow *flow, struct request *request)
 {
-	const struct event *event = &request->event;
+	const struct call_event *event = &request->event;
 	struct call *call = calls_find(&flow->calls, event->call);
 	struct callee *callee;
 	char user[AOR_SIZE];

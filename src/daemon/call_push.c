@@ -58,7 +58,7 @@ void push_orphan(struct push *push)
 }
 
 static const char *caller_number(
-	const struct flow *flow, const struct event *event, char out[NUMBER_SIZE])
+	const struct flow *flow, const struct call_event *event, char out[NUMBER_SIZE])
 {
 	const char *given = event->from_number ? event->from_number : event->from_uri;
 	bool is_uri;
@@ -77,7 +77,7 @@ static const char *caller_number(
 
 static void write_payload(struct flow *flow, struct callee *callee, const struct target *target)
 {
-	const struct event *event = &callee->event;
+	const struct call_event *event = &callee->event;
 	bool withheld = event->from_number && number_is_withheld(event->from_number);
 	char number[NUMBER_SIZE];
 	char *data = event->data ? json_dumps(event->data, JSON_COMPACT) : NULL;
@@ -335,7 +335,7 @@ static void push_done(void *arg, const struct push_result *result)
 	if (!callee)
 		return;
 	if (callee->state != CALL_RINGING && !callee_has_pushes(callee))
-		event_free(&callee->event);
+		call_event_free(&callee->event);
 	TAILQ_FOREACH (sibling, &callee->call->callees, of_call)
 		callee_settle(flow, sibling); /* those who share the phone wait for this push too */
 }

@@ -43,12 +43,12 @@ size_t callee_set_state(
 								  : flow->config->max_duration_ms);
 	withdrawn = withdraw_pushes(flow, callee);
 	if (!callee_has_pushes(callee))
-		event_free(&callee->event);
+		call_event_free(&callee->event);
 	return withdrawn;
 }
 
 enum err callee_add_waiter(struct flow *flow, struct callee *callee, struct request *request,
-	const struct event *event, bool duplicate)
+	const struct call_event *event, bool duplicate)
 {
 	struct waiter *waiter = calloc(1, sizeof(*waiter));
 	int64_t deadline_us = callee->deadline_us;

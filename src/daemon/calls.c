@@ -162,7 +162,7 @@ void calls_remove_callee(struct calls *calls, struct callee *callee)
 	free(callee->targets);
 	free(callee->answered_by);
 	free(callee->contact);
-	event_free(&callee->event);
+	call_event_free(&callee->event);
 	free(callee);
 	if (TAILQ_EMPTY(&call->callees))
 		calls_remove_bare(calls, call);

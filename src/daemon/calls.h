@@ -65,8 +65,9 @@ struct callee {
 
 	enum verdict decided; /* VERDICT_PUSH, or why nothing rang */
 	enum rule rule;
-	struct event event; /* kept while pushes may still be built from it; root NULL afterwards */
-	int64_t read_us;    /* when the event was read */
+	struct call_event
+		event;   /* kept while pushes may still be built from it; root NULL afterwards */
+	int64_t read_us; /* when the event was read */
 	int64_t started_ms, deadline_ms, deadline_us, ended_ms;
 	int64_t forget_us; /* when an ended, or an answered one whose end was lost, is forgotten */
 	bool truncated;

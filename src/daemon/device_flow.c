@@ -26,7 +26,7 @@ struct phone {
 
 static bool read_contact(struct flow *flow, struct request *request, struct phone *phone)
 {
-	const struct event *event = &request->event;
+	const struct call_event *event = &request->event;
 
 	phone->contact.expires_s = -1;
 	phone->device = event->device;
@@ -47,7 +47,7 @@ static bool read_contact(struct flow *flow, struct request *request, struct phon
 /* The RFC 8599 parameters: those of `pn`, else those inside the contact. */
 static bool read_params(struct flow *flow, struct request *request, struct phone *phone)
 {
-	const struct event *event = &request->event;
+	const struct call_event *event = &request->event;
 	const struct contact *contact = &phone->contact;
 	bool from_pn = event_has(event, FIELD_PN);
 	const char *provider = from_pn ? event->pn_provider : contact->pn_provider;
@@ -111,7 +111,7 @@ static bool read_app(struct flow *flow, struct request *request, struct phone *p
 
 static bool read_phone(struct flow *flow, struct request *request, struct phone *phone)
 {
-	const struct event *event = &request->event;
+	const struct call_event *event = &request->event;
 	struct device device;
 
 	if (!flow_user(flow, request, event->user, phone->user) ||
@@ -280,7 +280,7 @@ static void answer_unchanged(struct flow *flow, struct request *request, struct 
 static void store_phone(
 	struct flow *flow, struct request *request, struct phone *phone, int64_t expires_s)
 {
-	const struct event *event = &request->event;
+	const struct call_event *event = &request->event;
 	int64_t now_ms = flow->ports.wall_ms();
 	bool push_data = !phone->reason;
 	struct registration registration = {
@@ -367,7 +367,7 @@ static const char *device_of_phone(
 
 static void unregister_phone(struct flow *flow, struct request *request, struct phone *phone)
 {
-	const struct event *event = &request->event;
+	const struct call_event *event = &request->event;
 	bool logout = event->forget || (phone->contact.has_provider && !phone->contact.pn_prid[0]);
 	char name[DEVICE_NAME_SIZE];
 	const char *device = device_of_phone(flow, phone, name);
@@ -402,7 +402,7 @@ static void unregister_phone(struct flow *flow, struct request *request, struct 
 
 void handle_register(struct flow *flow, struct request *request)
 {
-	const struct event *event = &request->event;
+	const struct call_event *event = &request->event;
 	struct phone phone = {0};
 	int64_t expires_s = DEFAULT_EXPIRES_S;
 
@@ -431,7 +431,7 @@ void handle_unregister(struct flow *flow, struct request *request)
 
 void handle_forget(struct flow *flow, struct request *request)
 {
-	const struct event *event = &request->event;
+	const struct call_event *event = &request->event;
 	struct storing *storing;
 	char user[AOR_SIZE], token[PUSH_TOKEN_SIZE];
 	size_t count = 0;

@@ -218,7 +218,7 @@ static void on_line(void *self, struct reply_to to, enum client_role role, const
 	enum err err;
 
 	flow->events++;
-	err = event_parse(line, len, &request.event, &error);
+	err = call_event_parse(line, len, &request.event, &error);
 	if (err == ERR_NOMEM)
 		event_error_set(&error, EVENT_OVERLOADED, NULL, "out of memory");
 	if (request.event.id) {
@@ -232,7 +232,7 @@ static void on_line(void *self, struct reply_to to, enum client_role role, const
 		handle_event(flow, &request, role);
 	}
 	buf_free(&id);
-	event_free(&request.event);
+	call_event_free(&request.event);
 }
 
 static void on_too_long(void *self, struct reply_to to)

@@ -39,7 +39,7 @@ struct flow {
 /* One event being handled. The handler may keep `event` by moving it out (root NULL afterwards). */
 struct request {
 	struct reply_to to;
-	struct event event;
+	struct call_event event;
 	const char *id; /* JSON text, NULL where absent; borrowed for the handler */
 	int64_t read_us;
 	const char *outcome; /* for the metric: "ok", or the name of the error */
@@ -88,7 +88,7 @@ size_t callee_set_state(
 
 /* A client waits for this callee (at once released by callee_settle() where it need not). */
 enum err callee_add_waiter(struct flow *flow, struct callee *callee, struct request *request,
-	const struct event *event, bool duplicate);
+	const struct call_event *event, bool duplicate);
 
 /* Answers every waiter whose time has come, and says when the callee is due again. */
 void callee_settle(struct flow *flow, struct callee *callee);

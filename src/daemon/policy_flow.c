@@ -20,7 +20,7 @@ static void finish(
 
 void handle_dnd(struct flow *flow, struct request *request)
 {
-	const struct event *event = &request->event;
+	const struct call_event *event = &request->event;
 	struct storing *storing;
 	char user[AOR_SIZE];
 
@@ -55,7 +55,7 @@ static bool list_pattern(const struct flow *flow, const char *text, char out[NUM
 
 void handle_list(struct flow *flow, struct request *request)
 {
-	const struct event *event = &request->event;
+	const struct call_event *event = &request->event;
 	struct directory *directory = flow->ports.directory;
 	bool allow = event->type == EVENT_ALLOW || event->type == EVENT_UNALLOW;
 	bool add = event->type == EVENT_BLOCK || event->type == EVENT_ALLOW;

@@ -100,7 +100,7 @@ struct field_spec {
 	enum field_type type;
 	int64_t min, max;
 	const char *const *choices; /* NULL-terminated, in the order of the enum it is stored as */
-	size_t offset;    /* into struct event; unused for TYPE_OBJECT with dotted fields */
+	size_t offset;    /* into struct call_event; unused for TYPE_OBJECT with dotted fields */
 	const char *help; /* one line for `pbxpushctl help` and the manual */
 };
 
@@ -123,11 +123,11 @@ enum event_type event_type_of(const char *name);
 bool event_is_planned(const char *name);
 
 /*
- * A parsed event. Strings and JSON are borrowed from `root`, which event_free() releases; an event outlives
+ * A parsed event (`call_` because libevent owns `struct event`). Strings and JSON are borrowed from `root`, which call_event_free() releases; an event outlives
  * the line it came from. What was absent or null has its bit in `has` clear and, where the contract has a
  * default, that default.
  */
-struct event {
+struct call_event {
 	enum event_type type;
 	json_t *root;
 	const json_t *id; /* string or number, NULL where absent */
@@ -173,15 +173,16 @@ void event_error_set(struct event_error *error, enum event_error_code code, cons
 
 /*
  * Parses one line (without its end), repaired by utf8_json_repair() where it needs it. On success the
- * caller frees with event_free(). On ERR_INVAL `error` is filled, and out->id and out->root are set as far as
- * they were understood, so that the error reply can echo the id: event_free() then, too.
+ * caller frees with call_event_free(). On ERR_INVAL `error` is filled, and out->id and out->root are set as far as
+ * they were understood, so that the error reply can echo the id: call_event_free() then, too.
  * ERR_NOMEM: nothing to free.
  */
-enum err event_parse(const char *line, size_t len, struct event *out, struct event_error *error);
+enum err call_event_parse(
+	const char *line, size_t len, struct call_event *out, struct event_error *error);
 
-void event_free(struct event *event);
+void call_event_free(struct call_event *event);
 
-static inline bool event_has(const struct event *event, enum event_field field)
+static inline bool event_has(const struct call_event *event, enum event_field field)
 {
 	return event->has >> field & 1;
 }
