@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <pbxpush/base/clock.h>
+#include <pbxpush/base/log.h>
+#include <pbxpush/core/outcome.h>
+
+#include "dialer.h"
+#include "route_internal.h"
+
+#define BACKOFF_BASE_MS    250
+#define BACKOFF_WAITING_MS 5000     /* the longest pause while pushes wait */
+#define BACKOFF_IDLE_MS    60000    /* and while none does */
+#define GROW_AFTER_US      50000    /* waiting for room this long justifies another connection */
+#define PROVEN_US          10000000 /* ready for so long, a connection was no failure */
+
+unsigned pool_count(const struct route *route, enum connection_state state)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < route->connection_count; i++)
+		n += connection_state(route->connections[i]) == state;
+	return n;
+}
+
+struct connection *pool_pick(const struct route *route, const struct delivery *delivery)
+{
+	struct connection *best = NULL;
+	bool best_avoided = false;
+
+	for (size_t i = 0; i < route->connection_count; i++) {
+		struct connection *connection = route->connections[i];
+		bool avoided = connection_serial(connection) == delivery->avoid;
+		if (!connection_has_room(connection, delivery->payload_len))
+			continue;
+		if (best && avoided > best_avoided)
+			continue;
+		if (best && avoided == best_avoided &&
+			connection_streams(connection) >= connection_streams(best))
+			continue;
+		best = connection;
+		best_avoided = avoided;
+	}
+	return best;
+}
+
+/* ---- failures ---- */
+
+static uint32_t random_bits(void)
+{
+	uint32_t bits = 0;
+
+	RAND_bytes((unsigned char *)&bits, sizeof(bits));
+	return bits;
+}
+
+static int64_t backoff_us(const struct route *route)
+{
+	int64_t cap_ms = route->waiting ? BACKOFF_WAITING_MS : BACKOFF_IDLE_MS;
+
+	return 1000 * retry_backoff_ms(route->failures - 1, BACKOFF_BASE_MS, cap_ms, random_bits());
+}
+
+static void pool_failed(struct route *route, const struct connection *connection, int64_t now_us)
+{
+	const struct sockaddr *peer = connection_peer(connection);
+
+	if (route->failures < 30)
+		route->failures++;
+	route->retry_us = now_us + backoff_us(route);
+	route->fault_reason = connection_fault_reason(connection_fault(connection));
+	snprintf(route->last_error, sizeof(route->last_error), "%s", connection_why(connection));
+	if (peer)
+		memcpy(&route->bad_address, peer,
+			peer->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+						    : sizeof(struct sockaddr_in));
+}
+
+void pool_is_good(struct route *route)
+{
+	route->failures = 0;
+	route->retry_us = 0;
+	route->last_error[0] = '\0';
+	route->alarm[0] = '\0';
+	route->bad_address.ss_family = AF_UNSPEC;
+}
+
+static void pool_alarm(struct route *route, const struct connection *connection)
+{
+	if (strcmp(route->alarm, connection_why(connection)) == 0)
+		return;
+	snprintf(route->alarm, sizeof(route->alarm), "%s", connection_why(connection));
+	log_error("apns", "route=%s alarm=\"%s\"", route->name, route->alarm);
+}
+
+static void on_changed(void *arg, struct connection *connection, enum connection_state before)
+{
+	struct route *route = arg;
+	const struct apns_observer *observer = route->owner.observer;
+	enum connection_fault fault = connection_fault(connection);
+	int64_t now_us = clock_mono_us();
+
+	switch (connection_state(connection)) {
+	case CONNECTION_CONNECTING:
+		return;
+	case CONNECTION_READY:
+		route->last_good_us = now_us;
+		return;
+	case CONNECTION_DRAINING:
+	case CONNECTION_DEAD:
+		break;
+	}
+	/* The dead are freed, and replaced, from the loop. */
+	event_active(route->soon, EV_TIMEOUT, 0);
+	if (before == CONNECTION_DRAINING)
+		return; /* counted when it began to drain */
+	if (fault == FAULT_GOAWAY && observer->goaway) {
+		const char *reason = connection_goaway_reason(connection);
+		observer->goaway(observer->arg, *reason ? reason : "none");
+	}
+	if (fault == FAULT_NONE)
+		return;
+	bool proven = connection_record(connection)->good ||
+		      (before == CONNECTION_READY &&
+			      now_us - connection_ready_us(connection) > PROVEN_US);
+	if (connection_alarm(connection))
+		pool_alarm(route, connection);
+	if (!proven || connection_alarm(connection))
+		pool_failed(route, connection, now_us);
+	else
+		snprintf(route->last_error, sizeof(route->last_error), "%s",
+			connection_why(connection));
+}
+
+/* ---- opening ---- */
+
+/* Prefers addresses that no other connection uses, and not the one that failed last. */
+static unsigned on_penalty(void *arg, const struct sockaddr *address)
+{
+	const struct route *route = arg;
+	unsigned penalty = 0;
+
+	for (size_t i = 0; i < route->connection_count; i++) {
+		const struct connection *connection = route->connections[i];
+		const struct sockaddr *peer = connection_peer(connection);
+		if (peer && connection_state(connection) != CONNECTION_DEAD &&
+			address_equal(peer, address))
+			penalty++;
+	}
+	if (address_equal((const struct sockaddr *)&route->bad_address, address))
+		penalty += CONNECTIONS_MAX;
+	return penalty;
+}
+
+static void on_ended(void *arg, struct connection *connection, struct stream *stream)
+{
+	answer_take(arg, connection, map_entry(stream, struct delivery, stream));
+}
+
+static void on_settled(void *arg, struct connection *connection)
+{
+	(void)connection;
+	route_pump(arg);
+}
+
+/* What serves: connecting ones, and ready ones that are not silent. */
+static unsigned pool_live(const struct route *route)
+{
+	unsigned n = pool_count(route, CONNECTION_CONNECTING);
+
+	for (size_t i = 0; i < route->connection_count; i++)
+		n += connection_state(route->connections[i]) == CONNECTION_READY &&
+		     !connection_is_silent(route->connections[i]);
+	return n;
+}
+
+static bool on_surplus(void *arg, struct connection *connection)
+{
+	const struct route *route = arg;
+
+	(void)connection;
+	return pool_count(route, CONNECTION_READY) > route->options.connections;
+}
+
+static bool pool_open(struct route *route)
+{
+	const struct route_options *options = &route->options;
+	const struct connection_options wish = {
+		.base = route->base,
+		.route_name = route->name,
+		.serial = ++route->last_serial,
+		.tls = options->tls,
+		.tls_memory = &route->tls_memory,
+		.resolver = route->resolver,
+		.endpoint = options->endpoint,
+		.proxy = options->proxy,
+		.connect_timeout_ms = options->connect_timeout_ms,
+		.response_timeout_ms = options->response_timeout_ms,
+		.ping_interval_ms = options->ping_interval_ms,
+		.ping_timeout_ms = options->ping_timeout_ms,
+	};
+	const struct connection_owner owner = {
+		.arg = route,
+		.penalty = on_penalty,
+		.changed = on_changed,
+		.ended = on_ended,
+		.settled = on_settled,
+		.surplus = on_surplus,
+	};
+	enum err err = connection_new(&wish, &owner, &route->connections[route->connection_count]);
+
+	if (err)
+		log_error("apns", "route=%s cannot open a connection: %s", route->name,
+			err_string(err));
+	else
+		route->connection_count++;
+	return !err;
+}
+
+/* Pushes wait although connections are ready: one more, each time they have waited long enough. */
+static bool pool_grows(struct route *route, int64_t now_us)
+{
+	if (!route->waiting || !pool_count(route, CONNECTION_READY)) {
+		route->grow_us = 0;
+		return false;
+	}
+	if (!route->grow_us)
+		route->grow_us = now_us + GROW_AFTER_US;
+	if (now_us < route->grow_us || pool_count(route, CONNECTION_CONNECTING))
+		return false;
+	route->grow_us = now_us + GROW_AFTER_US;
+	return true;
+}
+
+/* After a failure: one attempt at a time, and not before the pause is over. */
+static bool pool_may_open(struct route *route, int64_t now_us)
+{
+	unsigned connecting = pool_count(route, CONNECTION_CONNECTING);
+
+	if (route->connection_count == CONNECTIONS_MAX ||
+		connecting + pool_count(route, CONNECTION_READY) >= route->options.max_connections)
+		return false;
+	return !route->failures || (!connecting && now_us >= route->retry_us);
+}
+
+void pool_fill(struct route *route, int64_t now_us)
+{
+	if (route->ending || !route->wanted)
+		return;
+	if (route->waiting && !pool_count(route, CONNECTION_READY)) {
+		if (!route->needed_since_us)
+			route->needed_since_us = now_us;
+		/* A pause that began when nobody waited is too long now. */
+		if (route->retry_us > now_us + BACKOFF_WAITING_MS * 1000)
+			route->retry_us = now_us + backoff_us(route);
+	}
+	bool grow = pool_grows(route, now_us);
+	while (pool_live(route) < route->options.connections || grow) {
+		if (!pool_may_open(route, now_us))
+			break;
+		if (!pool_open(route)) { /* memory or descriptors: try again in a while */
+			route->failures++;
+			route->retry_us = now_us + backoff_us(route);
+			break;
+		}
+		grow = false;
+	}
+}
+
+int64_t pool_due_us(const struct route *route)
+{
+	int64_t due_us = INT64_MAX;
+
+	if (route->ending || !route->wanted)
+		return due_us;
+	if (route->failures && pool_live(route) < route->options.connections &&
+		!pool_count(route, CONNECTION_CONNECTING))
+		due_us = route->retry_us;
+	if (route->grow_us && route->grow_us < due_us &&
+		pool_count(route, CONNECTION_READY) < route->options.max_connections &&
+		!pool_count(route, CONNECTION_CONNECTING))
+		due_us = route->grow_us;
+	return due_us;
+}
+
+void pool_reap(struct route *route)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < route->connection_count; i++) {
+		if (connection_state(route->connections[i]) == CONNECTION_DEAD)
+			connection_free(route->connections[i]);
+		else
+			route->connections[kept++] = route->connections[i];
+	}
+	route->connection_count = kept;
+}

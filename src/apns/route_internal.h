@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef APNS_ROUTE_INTERNAL_H
+#define APNS_ROUTE_INTERNAL_H
+
+#include <event2/event.h>
+
+#include "connection.h"
+#include "resolver.h"
+#include "route.h"
+
+#define CONNECTIONS_MAX 64 /* of a route, draining ones included */
+
+TAILQ_HEAD(lane_list, lane);
+
+/* Shared by route.c (life, queue), pool.c (connections) and answer.c (what comes back). */
+struct route {
+	char name[64]; /* TEAM/KEY/environment, for the log */
+	struct event_base *base;
+	struct provider_token *token;
+	enum push_environment environment;
+	struct route_options options;
+	struct route_owner owner;
+	struct resolver *resolver;
+	struct tls_memory tls_memory;
+	struct event *timer;
+	struct event *soon; /* to be activated; the timer loses that when it is set anew */
+	bool wanted;        /* connections are to be kept open */
+	bool ending;        /* no new ones */
+
+	struct lane_list lanes; /* those where something waits */
+	size_t waiting;
+	struct heap later;
+
+	struct connection *connections[CONNECTIONS_MAX];
+	size_t connection_count;
+	uint64_t last_serial;
+	int failures;     /* in a row, without a good push between */
+	int64_t retry_us; /* monotonic: no new connection before */
+	int64_t grow_us;  /* monotonic: when waiting pushes justify one more; 0: none wait */
+	struct sockaddr_storage bad_address; /* the last that failed */
+
+	const char *fault_reason; /* of the last failure to connect; static */
+	char last_error[160];
+	char alarm[160];
+	char skew[64]; /* our clock is wrong, in words; "" where it is not */
+	int64_t last_good_us, needed_since_us;
+};
+
+/* ---- pool.c ---- */
+
+/* Opens what is missing, and one more where pushes have waited for room. */
+void pool_fill(struct route *route, int64_t now_us);
+
+/* When pool_fill() should be called again, INT64_MAX: only after an event. */
+int64_t pool_due_us(const struct route *route);
+
+/* The connection for this delivery, or NULL when none has room. */
+struct connection *pool_pick(const struct route *route, const struct delivery *delivery);
+
+/* Frees the dead. Not from inside a connection's callbacks. */
+void pool_reap(struct route *route);
+
+unsigned pool_count(const struct route *route, enum connection_state state);
+
+/* A good push was answered: past failures do not count any more. */
+void pool_is_good(struct route *route);
+
+/* ---- answer.c ---- */
+
+/* A stream ended: finishes its delivery, or sends it again. */
+void answer_take(struct route *route, struct connection *connection, struct delivery *delivery);
+
+#endif
