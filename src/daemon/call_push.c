@@ -166,8 +166,8 @@ void push_start(struct flow *flow, struct callee *callee, struct target *target)
 		target->result = DEVICE_FAILED;
 		strcpy(target->reason, "timeout"); /* it would have waited until too late */
 		target->ended_us = flow->ports.mono_us();
-		log_warning("call", "call=%s to=%s push not taken: queue full", callee->call->id,
-			flow_shown(flow, callee->user));
+		log_warning("call", "call=%s to=%s push not taken: queue full",
+			flow_word(callee->call->id), flow_shown(flow, callee->user));
 		return;
 	}
 	push->ticket = ticket;

@@ -28,7 +28,7 @@ size_t callee_set_state(
 
 	if (state == old)
 		return 0;
-	log_debug("call", "call=%s to=%s attempt=%d %s -> %s", callee->call->id,
+	log_debug("call", "call=%s to=%s attempt=%d %s -> %s", flow_word(callee->call->id),
 		flow_shown(flow, callee->user), callee->attempt, call_state_name(old),
 		call_state_name(state));
 	callee->state = state;
@@ -90,9 +90,9 @@ static void log_outcome(
 	log_info("call",
 		"call=%s to=%s attempt=%d uuid=%s verdict=%s rule=%s devices=%zu accepted=%zu "
 		"ms=%lld",
-		callee->call->id, flow_shown(flow, callee->user), callee->attempt, callee->uuid,
-		verdict_name(reply->verdict), reply->rule ? rule_name(reply->rule) : "-",
-		reply->device_count, accepted,
+		flow_word(callee->call->id), flow_shown(flow, callee->user), callee->attempt,
+		callee->uuid, verdict_name(reply->verdict),
+		reply->rule ? rule_name(reply->rule) : "-", reply->device_count, accepted,
 		(long long)(flow->ports.mono_us() - callee->read_us) / 1000);
 }
 
@@ -162,7 +162,8 @@ void callee_settle(struct flow *flow, struct callee *callee)
 			due_us = target->send_at_us;
 	}
 	if (heap_set(&flow->calls.due, &callee->due, due_us))
-		log_error("call", "call=%s out of memory: it will not time out", callee->call->id);
+		log_error("call", "call=%s out of memory: it will not time out",
+			flow_word(callee->call->id));
 	flow_wake(flow);
 }
 

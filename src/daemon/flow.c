@@ -188,6 +188,20 @@ const char *flow_shown(const struct flow *flow, const char *text)
 		slots[slot++ % 4], sizeof(slots[0]));
 }
 
+const char *flow_word(const char *text)
+{
+	static char slots[4][256];
+	static unsigned slot;
+	char *out = slots[slot++ % 4];
+	size_t len = 0;
+
+	for (; *text && len < sizeof(slots[0]) - 1; text++)
+		out[len++] =
+			*text > ' ' && *text != '"' && *text != '=' && *text < 0x7f ? *text : '_';
+	out[len] = '\0';
+	return out;
+}
+
 struct buf *flow_story(struct flow *flow, const char *call_id, const char *uuid, const char *what)
 {
 	return timeline_begin(flow->ports.timeline, call_id, uuid, flow->ports.wall_ms(), what);

@@ -76,6 +76,10 @@ bool flow_user(struct flow *flow, struct request *request, const char *text, cha
 /* A number or user as logs and the status may show it. Borrowed until the fourth next call. */
 const char *flow_shown(const struct flow *flow, const char *text);
 
+/* A Call-ID as one word of a log line, so that a strange one cannot pose as further fields. Borrowed until the
+ * fourth next call. */
+const char *flow_word(const char *text);
+
 /* Begins an entry in the call's timeline; close with timeline_end(flow->ports.timeline). */
 struct buf *flow_story(struct flow *flow, const char *call_id, const char *uuid, const char *what);
 
