@@ -9,6 +9,7 @@
 #include <event2/event.h>
 #include <openssl/rand.h>
 #include <pbxpush/base/clock.h>
+#include <pbxpush/base/map.h>
 #include <pbxpush/core/uuid.h>
 
 #define GARBAGE_BODY_BYTES   1048576
@@ -203,9 +204,7 @@ static void delayed_give(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd, (void)what;
 	while ((node = heap_first(&sim->delayed)) && node->due <= now_us) {
-		struct sim_request *request =
-			(struct sim_request *)(void *)((char *)node -
-						       offsetof(struct sim_request, due));
+		struct sim_request *request = map_entry(node, struct sim_request, due);
 
 		heap_remove(&sim->delayed, node);
 		/* Kept from being freed under us by give(); pumped once, below. */

@@ -19,6 +19,26 @@
 #define READS_A_TURN   16    /* then the other connections have their turn */
 #define LINGER_S       2
 
+const char *sim_conn_state_name(enum sim_conn_state state)
+{
+	static const char *const names[] = {
+		[SIM_HANDSHAKE] = "handshake",
+		[SIM_OPEN] = "open",
+		[SIM_CLOSING] = "closing",
+		[SIM_LINGERING] = "lingering",
+	};
+
+	return names[state];
+}
+
+/* Every change of state. The log has the new one as event, the old one as detail. */
+static void conn_enter(struct sim_conn *conn, enum sim_conn_state state)
+{
+	sim_journal_event(
+		conn->sim, conn, sim_conn_state_name(state), sim_conn_state_name(conn->state), -1);
+	conn->state = state;
+}
+
 static void conn_end(struct sim_conn *conn)
 {
 	if (conn->pumping)
@@ -66,7 +86,7 @@ void sim_conn_close(struct sim_conn *conn)
 	}
 	if (conn->state != SIM_OPEN)
 		return;
-	conn->state = SIM_CLOSING;
+	conn_enter(conn, SIM_CLOSING);
 	evtimer_add(&conn->linger_timer, &wait);
 	if (!conn->pumping)
 		sim_conn_pump(conn);
@@ -114,14 +134,13 @@ static void conn_handshake(struct sim_conn *conn)
 		conn_end(conn);
 		return;
 	}
-	conn->state = SIM_OPEN;
+	conn_enter(conn, SIM_OPEN);
 	SSL_get0_alpn_selected(conn->ssl, &alpn, &alpn_len);
 	if (alpn_len != 2 || memcmp(alpn, "h2", 2) != 0) {
 		sim_journal_event(conn->sim, conn, "alpn", "no h2", -1);
 		sim_conn_close(conn);
 		return;
 	}
-	sim_journal_event(conn->sim, conn, "open", SSL_get_version(conn->ssl), -1);
 	if (sim_session_new(conn))
 		conn_end(conn);
 }
@@ -145,7 +164,8 @@ static bool conn_read(struct sim_conn *conn)
 		return false;
 	}
 	taken = nghttp2_session_mem_recv(conn->http2, data, (size_t)n);
-	if (taken < 0 && !conn->doom) {
+	conn->failed = taken < 0;
+	if (conn->failed && !conn->doom) {
 		sim_journal_event(
 			conn->sim, conn, "protocol-error", nghttp2_strerror((int)taken), -1);
 		sim_violation(conn, "protocol", -1);
@@ -157,7 +177,7 @@ static bool conn_read(struct sim_conn *conn)
 /* Takes from the session what it has to say. False when the session has failed. */
 static bool conn_fill(struct sim_conn *conn)
 {
-	while (conn->state == SIM_OPEN && conn->out.len < OUT_FULL_BYTES) {
+	while (conn->http2 && !conn->failed && conn->out.len < OUT_FULL_BYTES) {
 		const uint8_t *data;
 		ssize_t n = nghttp2_session_mem_send(conn->http2, &data);
 
@@ -226,7 +246,6 @@ void sim_conn_pump(struct sim_conn *conn)
 	conn->dirty = false;
 	conn->pumping = true;
 	if (!conn->dead && !conn->fault.paused && conn->state != SIM_HANDSHAKE) {
-		/* After a failed callback the session must not be asked any more. */
 		if (conn->doom && conn->state == SIM_OPEN) {
 			sim_session_goaway(conn, -1, NGHTTP2_ENHANCE_YOUR_CALM, conn->doom);
 			sim_conn_close(conn);
@@ -237,7 +256,7 @@ void sim_conn_pump(struct sim_conn *conn)
 			if (conn->state == SIM_CLOSING && !conn->dead) {
 				SSL_shutdown(conn->ssl);
 				shutdown(conn->fd, SHUT_WR);
-				conn->state = SIM_LINGERING;
+				conn_enter(conn, SIM_LINGERING);
 			}
 		}
 	}

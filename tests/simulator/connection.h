@@ -7,7 +7,7 @@
 enum sim_conn_state {
 	SIM_HANDSHAKE,
 	SIM_OPEN,
-	SIM_CLOSING, /* what is written goes out, nothing more is read as HTTP/2 */
+	SIM_CLOSING, /* what was answered goes out, nothing more is read as HTTP/2 */
 	SIM_LINGERING, /* FIN is out; what arrives is thrown away, so that no RST overtakes our GOAWAY */
 };
 
@@ -23,13 +23,16 @@ struct sim_conn {
 	struct sim_fault fault;
 	struct sim_requests requests;
 
-	uint32_t open;             /* streams */
-	uint32_t limit;            /* MAX_CONCURRENT_STREAMS last sent */
-	uint32_t full_limit;       /* that which the first good request brings */
-	bool raised;               /* the first good request has come */
-	int32_t last_stream;       /* highest id the client used */
-	size_t withheld;           /* bytes of the window not given back */
-	bool pumping, dirty, dead; /* dirty: to be pumped when the timer's round is over */
+	uint32_t open;       /* streams */
+	uint32_t limit;      /* MAX_CONCURRENT_STREAMS last sent */
+	uint32_t full_limit; /* that which the first good request brings */
+	bool raised;         /* the first good request has come */
+	int32_t last_stream; /* highest id the client used */
+	size_t withheld;     /* bytes of the window not given back */
+	bool failed;         /* the session has; it must not be asked any more */
+	bool pumping;        /* the caller will pump, and free where dead */
+	bool dirty;          /* to be pumped when the timer's round is over */
+	bool dead;
 
 	int32_t goaway_last; /* streams above are not answered; INT32_MAX before GOAWAY */
 	bool goaway_seen;    /* the client has answered the PING behind our GOAWAY */
@@ -47,6 +50,9 @@ struct sim_conn {
 };
 
 /* connection.c: a socket, TLS, and bytes to and from the session */
+
+/* Of the log and the figures. */
+const char *sim_conn_state_name(enum sim_conn_state state);
 
 /* Takes fd over. */
 void sim_conn_accept(struct sim *sim, int fd, const char *peer);

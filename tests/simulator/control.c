@@ -282,7 +282,6 @@ static bool run_app(const struct command *command)
 
 static bool run_stats(const struct command *command)
 {
-	static const char *const states[] = {"handshake", "open", "closing", "lingering"};
 	const struct sim_stats *stats = &command->sim->stats;
 	json_t *list = json_array();
 	struct sim_conn *conn;
@@ -290,8 +289,9 @@ static bool run_stats(const struct command *command)
 	LIST_FOREACH (conn, &command->sim->conns, next) {
 		json_array_append_new(list,
 			json_pack("{s:I,s:s,s:i,s:i,s:I}", "connection", (json_int_t)conn->number,
-				"state", states[conn->state], "streams", (int)conn->open, "limit",
-				(int)conn->limit, "requests", (json_int_t)conn->requests_seen));
+				"state", sim_conn_state_name(conn->state), "streams",
+				(int)conn->open, "limit", (int)conn->limit, "requests",
+				(json_int_t)conn->requests_seen));
 	}
 	json_object_set_new(command->reply, "connections", json_integer(stats->connections));
 	json_object_set_new(command->reply, "requests", json_integer(stats->requests));
