@@ -92,7 +92,8 @@ def main():
     options = parser.parse_args()
     build = (ROOT / os.environ.get("PBXPUSH_BUILD", "build")).resolve()
     environment = {key: value for key, value in os.environ.items() if not key.startswith("CMOCKA_")}
-    environment |= {"PBXPUSH_BUILD": str(build), "BUILD": str(build), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment |= {"PBXPUSH_BUILD": str(build), "BUILD": str(build),
+                    "PYTHONDONTWRITEBYTECODE": "1"}
     passed = failed = 0
     with concurrent.futures.ThreadPoolExecutor(max(options.j, 1)) as pool:
         jobs = [pool.submit(run, path, environment) for path in find(build, options.words)]

@@ -48,6 +48,7 @@ class Client:
         self.h2.initiate_connection()
         self.h2._frame_dispatch_table[hyperframe.frame.GoAwayFrame] = self.on_goaway
         self.answers, self.bodies, self.seen, self.closed = {}, {}, [], False
+        self.corked = False  # collects frames, so that they arrive at once
         self.flush()
 
     @staticmethod
@@ -59,6 +60,8 @@ class Client:
         return [], [event]
 
     def flush(self):
+        if self.corked:
+            return
         try:
             self.socket.sendall(self.h2.data_to_send())
         except OSError:
@@ -471,6 +474,20 @@ def test_actions_of_rules():
         end = client.got(h2.events.ConnectionTerminated)[0]
         assert (end.last_stream_id, json.loads(end.additional_data)) == (
             stream, {"reason": "IdleTimeout"}), end
+
+
+def test_closing_sends_what_was_answered():
+    with Bench(violations=0) as bench:
+        client = bench.client()
+        assert bench.ask(client)[0] == 200
+        client.wait(lambda: (client.limit() or 0) > 3)
+        bench.simulator.rule(action="close", after=2)
+        client.corked = True
+        streams = [bench.request(client=client) for _ in range(3)]
+        client.corked = False
+        client.flush()
+        client.wait(lambda: False)
+        assert [stream in client.answers for stream in streams] == [True, True, False]
 
 
 def test_silence_leaves_pings_answered():
