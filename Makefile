@@ -104,7 +104,7 @@ demo: deps ## see a call wake a simulated phone
 	@PBXPUSH_BUILD=$(BUILD) python3 tests/demo/demo.py
 
 # Strict builds with both compilers, then every test under ASan and UBSan.
-check: deps check-layers check-format ## run every test (what CI runs)
+check: deps check-layers check-format lint ## run every test (what CI runs)
 	@$(MAKE) --no-print-directory STRICT=1 CC=gcc BUILD=$(BUILD)/gcc programs
 	@$(MAKE) --no-print-directory STRICT=1 CC=clang BUILD=$(BUILD)/clang tests
 	@$(MAKE) --no-print-directory SAN=1 STRICT=1 BUILD=$(BUILD)/san tests
@@ -120,8 +120,9 @@ format: ## let clang-format have its way
 	@clang-format -i $(C_FILES)
 
 lint: ## static analysis
-	@cppcheck --quiet --error-exitcode=1 --enable=warning,portability --inline-suppr \
-	  --suppress=missingIncludeSystem -Iinclude -DPBXPUSH_VERSION='""' src
+	@cppcheck --quiet --error-exitcode=1 --enable=warning,portability --inline-suppr -Iinclude \
+	  --include=/usr/include/$(shell $(CC) -print-multiarch)/sys/queue.h \
+	  --include=/usr/include/jansson.h -DPBXPUSH_VERSION='""' src
 
 SBIN := $(DESTDIR)$(PREFIX)/sbin
 BIN  := $(DESTDIR)$(PREFIX)/bin

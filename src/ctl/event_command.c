@@ -35,7 +35,7 @@ void event_option_name(enum event_field field, char out[EVENT_OPTION_SIZE])
 	const char *name = event_field_spec(field)->name;
 	size_t i;
 
-	for (i = 0; name[i] && i < EVENT_OPTION_SIZE - 1; i++)
+	for (i = 0; i < EVENT_OPTION_SIZE - 1 && name[i]; i++)
 		out[i] = name[i] == '_' || name[i] == '.' ? '-' : name[i];
 	out[i] = '\0';
 }

@@ -81,6 +81,8 @@ void print_value(struct buf *out, const char *key, const json_t *value)
 {
 	char *text;
 
+	/* jansson's json_is_*() test for NULL: that does not mean there could be one here */
+	/* cppcheck-suppress [nullPointerRedundantCheck, ctunullpointer] */
 	switch (json_typeof(value)) {
 	case JSON_STRING:
 		if (json_string_length(value))
