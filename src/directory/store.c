@@ -90,7 +90,8 @@ static void store_explain(const struct store *store, char *why, size_t why_size)
 			"start with an empty directory",
 			store->path, sqlite3_errmsg(store->db));
 	else
-		snprintf(why, why_size, "%s: %s", store->path, sqlite3_errmsg(store->db));
+		snprintf(why, why_size, "%s: %s (SQLite code %d)", store->path,
+			sqlite3_errmsg(store->db), sqlite3_extended_errcode(store->db));
 }
 
 /* Makes the file 0600 before SQLite sees it; SQLite gives -wal and -shm the mode of the file. An
@@ -264,7 +265,7 @@ enum err store_apply(struct store *store, const struct change *changes, char *wh
 		err = store_exec(store, "COMMIT");
 	if (!err)
 		return ERR_OK;
-	snprintf(why, why_size, "%s: %s", store->path, sqlite3_errmsg(store->db));
+	store_explain(store, why, why_size);
 	if (!sqlite3_get_autocommit(store->db))
 		store_exec(store, "ROLLBACK");
 	return ERR_STORAGE;

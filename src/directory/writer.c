@@ -43,6 +43,7 @@ struct writer {
 	char batch_why[STORE_WHY_SIZE];
 
 	bool sick, closing;
+	bool retry; /* once more after the batch in flight, even if that fails */
 	char why[STORE_WHY_SIZE];
 };
 
@@ -285,7 +286,9 @@ static void batch_done(void *arg)
 	else
 		batch_free(batch);
 	struct waiter *waiters = waiters_take(writer);
-	if (!err && (writer->first || writer->first_waiter))
+	bool again = !err || writer->retry;
+	writer->retry = false;
+	if (again)
 		writer_kick(writer);
 	waiters_run(waiters, err);
 }
@@ -308,6 +311,7 @@ static void writer_kick(struct writer *writer)
 
 void writer_retry(struct writer *writer)
 {
+	writer->retry = writer->busy;
 	writer_kick(writer);
 }
 
@@ -361,10 +365,10 @@ size_t writer_unwritten(const struct writer *writer)
 	return writer->queued + writer->flying;
 }
 
-/* The last batches run on this thread. Those who wait hear of it even when the disk refuses. */
+/* The last batches run on this thread, at least one. Those who wait hear of it even when the disk refuses. */
 static void writer_finish(struct writer *writer)
 {
-	while (writer->first_waiter || (writer->first && !writer->sick)) {
+	do {
 		if (batch_make(writer)) {
 			batch_run(writer);
 		} else {
@@ -372,7 +376,7 @@ static void writer_finish(struct writer *writer)
 			strcpy(writer->batch_why, "out of memory");
 		}
 		batch_done(writer);
-	}
+	} while (writer->first_waiter || (writer->first && !writer->sick));
 	if (writer->queued)
 		log_error(
 			"directory", "%zu changes are lost: the disk refused them", writer->queued);
@@ -384,7 +388,6 @@ void writer_close(struct writer *writer)
 		return;
 	writer->closing = true;
 	worker_free(writer->worker);
-	writer->sick = false; /* one more try */
 	writer_finish(writer);
 	batch_free(writer->first);
 	map_free(&writer->keys);
