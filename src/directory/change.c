@@ -7,7 +7,8 @@
  * What takes away from a device or marks it: unregister, forget, dead tokens. Adding is register.c.
  */
 
-/* A name is better than a contact. Phones without a name share the empty one: their contact decides. */
+/* A name is better than a contact. Phones without a name share the empty one: their contact
+ * decides. */
 static bool record_matches(const struct record *record, const char *device, const char *contact)
 {
 	if (device && strcmp(record_name(record), device) != 0)
@@ -120,7 +121,8 @@ enum err directory_forget(struct directory *dir, const char *user, const char *d
 	return ERR_OK;
 }
 
-/* A holder of the token, of either kind, after `after`; the whole walk is by token, then by alert token. */
+/* A holder of the token, of either kind, after `after`; the whole walk is by token, then by
+ * alert token. */
 static struct record *next_holder(const struct directory *dir, const struct token *token,
 	const struct record *after, bool *by_alert)
 {

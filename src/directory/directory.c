@@ -174,7 +174,8 @@ void directory_tick(struct directory *dir, int64_t now_ms)
 	size_t buckets = users->mask + 1, looked = 0;
 	struct map_node *next;
 
-	/* By buckets, because a place in a table survives what happens to its nodes between two ticks. */
+	/* By buckets, because a place in a table survives what happens to its nodes between two
+	 * ticks. */
 	for (size_t i = 0; i < buckets && looked < SWEEP_MAX; i++) {
 		dir->sweep_bucket = (dir->sweep_bucket + 1) & users->mask;
 		for (struct map_node *node = users->buckets[dir->sweep_bucket]; node; node = next) {

@@ -12,8 +12,8 @@
 #include <pbxpush/directory/directory.h>
 
 /*
- * Everything the directory knows, in memory: compact, and found in one or two steps. It knows neither
- * the disk nor the rules of registration.
+ * Everything the directory knows, in memory: compact, and found in one or two steps. It knows
+ * neither the disk nor the rules of registration.
  */
 
 /* Longest name of an app that we keep, with its NUL. */
@@ -105,7 +105,8 @@ bool record_has_token(const struct record *record, const struct token *token);
 bool record_has_alert(const struct record *record, const struct token *token);
 /* True when the token that a call would use is dead. */
 bool record_dead(const struct record *record);
-/* After a 410, and only then, a REGISTER later than it revives. Returns whether anything changed. */
+/* After a 410, and only then, a REGISTER later than it revives. Returns whether anything
+ * changed. */
 bool record_revive(struct record *record, int64_t now_ms);
 void record_copy(const struct record *record, struct device *out);
 

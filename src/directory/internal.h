@@ -27,7 +27,8 @@ enum err directory_add_record(struct changes *changes, const struct record *reco
  * it holds in memory only; the next change of the device brings it along. */
 void directory_touch(struct directory *dir, const struct record *record);
 
-/* A REGISTER showed that the token (of either kind) lives: so it does for the phone's other accounts. */
+/* A REGISTER showed that the token (of either kind) lives: so it does for the phone's other
+ * accounts. */
 void directory_revive(struct directory *dir, const struct token *token, int64_t now_ms);
 
 #endif

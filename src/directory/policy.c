@@ -141,7 +141,8 @@ enum err directory_list_remove(struct directory *dir, const char *user, enum dir
 	return ERR_OK;
 }
 
-/* Exact, then the prefixes, longest first. Who withholds the number has none that could begin like one. */
+/* Exact, then the prefixes, longest first. Who withholds the number has none that could begin
+ * like one. */
 static const char *match_owner(const struct directory *dir, const char *owner_name,
 	enum directory_list list, const char *number, size_t len)
 {

@@ -25,7 +25,8 @@ _Static_assert(LIST_BLOCK == 0 && LIST_ALLOW == 1, "stored");
 
 enum { KINDS = 4 };
 
-/* By kind, and by what is to be done: [0] delete, [1] write. ?1 is the user, ?2 the name or pattern. */
+/* By kind, and by what is to be done: [0] delete, [1] write. ?1 is the user, ?2 the name or
+ * pattern. */
 static const char *const store_sql[KINDS][2] = {
 	[CHANGE_DEVICE] = {"DELETE FROM devices WHERE user = ?1 AND name = ?2",
 		"INSERT OR REPLACE INTO devices (user, name, app, contact, token, alert_token, "
@@ -122,8 +123,8 @@ static enum err store_exec(struct store *store, const char *sql)
 }
 
 /*
- * EXCLUSIVE before the first read: one daemon a file, and the WAL index stays in our memory. FULL: a
- * commit has been synced when it returns, so an acknowledged change survives power loss.
+ * EXCLUSIVE before the first read: one daemon a file, and the WAL index stays in our memory.
+ * FULL: a commit has been synced when it returns, so an acknowledged change survives power loss.
  */
 static enum err store_configure(struct store *store, char *why, size_t why_size)
 {
@@ -273,7 +274,8 @@ enum err store_apply(struct store *store, const struct change *changes, char *wh
 
 /* ---- reading ---- */
 
-/* Where store_load() is: rows come ordered by user, so the user of the last row often is this one's. */
+/* Where store_load() is: rows come ordered by user, so the user of the last row often is this
+ * one's. */
 struct loading {
 	struct index *index;
 	struct user *user;

@@ -48,8 +48,8 @@ enum err store_open(const char *path, struct store **out, char *why, size_t why_
 enum err store_load(
 	struct store *store, struct index *index, int64_t now_ms, char *why, size_t why_size);
 
-/* Writes the changes in one transaction that is on disk on return. May run on any one thread at a time.
- * ERR_STORAGE: none of them is written, why has SQLite's words. */
+/* Writes the changes in one transaction that is on disk on return. May run on any one thread at
+ * a time. ERR_STORAGE: none of them is written, why has SQLite's words. */
 enum err store_apply(struct store *store, const struct change *changes, char *why, size_t why_size);
 
 /* Accepts NULL. */

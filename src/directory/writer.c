@@ -26,7 +26,8 @@ struct writer {
 	writer_fill_fn *fill;
 	void *fill_arg;
 
-	/* Ordered by seq: a key keeps its place when it is changed again before its batch is made. */
+	/* Ordered by seq: a key keeps its place when it is changed again before its batch is
+	 * made. */
 	struct change *first, **last;
 	struct map keys; /* of the queue */
 	size_t queued, flying;
@@ -150,7 +151,8 @@ static struct change *queue_pop(struct writer *writer)
 	return change;
 }
 
-/* Puts a batch back at the head, in its order. A key that was changed again meanwhile already waits. */
+/* Puts a batch back at the head, in its order. A key that was changed again meanwhile already
+ * waits. */
 static void queue_push_back(struct writer *writer, struct change *batch)
 {
 	struct change **at = &writer->first, *rest = writer->first, *next;
@@ -365,7 +367,8 @@ size_t writer_unwritten(const struct writer *writer)
 	return writer->queued + writer->flying;
 }
 
-/* The last batches run on this thread, at least one. Those who wait hear of it even when the disk refuses. */
+/* The last batches run on this thread, at least one. Those who wait hear of it even when the
+ * disk refuses. */
 static void writer_finish(struct writer *writer)
 {
 	do {

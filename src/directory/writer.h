@@ -25,16 +25,16 @@ struct changes {
 	struct change *first;
 	size_t count;
 	struct waiter *waiter;
-	bool memory_only; /* nothing of it belongs on disk: `done` hears ERR_OK even of a broken one */
+	bool memory_only; /* nothing of it belongs on disk: `done` always hears ERR_OK */
 };
 
 /* The writer owns the store from now on, where it succeeds. */
 enum err writer_new(struct store *store, writer_fill_fn *fill, void *fill_arg, struct writer **out);
 
 /*
- * An operation first names its keys (changes_add), then asks for room (writer_prepare), then changes
- * the index, then hands them over (writer_commit, which cannot fail). On a failure before that it calls
- * changes_drop and has changed nothing.
+ * An operation first names its keys (changes_add), then asks for room (writer_prepare), then
+ * changes the index, then hands them over (writer_commit, which cannot fail). On a failure
+ * before that it calls changes_drop and has changed nothing.
  */
 enum err changes_add(
 	struct changes *changes, enum change_kind kind, const char *user, const char *name);

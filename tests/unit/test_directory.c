@@ -4,8 +4,8 @@
 #include "directory_fixture.h"
 
 /*
- * What events do to the devices of users, as scripts: steps, what the directory then says, and what it
- * still says after a restart.
+ * What events do to the devices of users, as scripts: steps, what the directory then says, and
+ * what it still says after a restart.
  */
 #define STEPS    6
 #define FOREVER  1000000
@@ -48,7 +48,8 @@ struct script {
 	const char *later;   /* after a restart, NULL: the same */
 };
 
-/* user/name TOKEN:ALERT, `!` after a dead one, `?` after an unregistered one, then what is not usual */
+/* user/name TOKEN:ALERT, `!` after a dead one, `?` after an unregistered one, then what is not
+ * usual */
 static void write_device(struct buf *out, const struct device *d)
 {
 	static const char *const mark[] = {"", "!", "?"};

@@ -288,7 +288,8 @@ static void changes_of_one_device_coalesce(void **state)
 	fixture_free(&f);
 }
 
-/* A `done` may change the directory: the next one waits for the next batch, also while it closes. */
+/* A `done` may change the directory: the next one waits for the next batch, also while it
+ * closes. */
 static void register_again(void *arg, enum err err)
 {
 	struct fixture *f = arg;

@@ -65,7 +65,8 @@ static void find_text(void *arg, const char *pattern)
 		*wanted = NULL;
 }
 
-/* True when the text that was found belongs to this owner's list, not to another's of the same wording. */
+/* True when the text that was found belongs to this owner's list, not to another's of the same
+ * wording. */
 static bool owned_by(
 	const struct directory *dir, const char *owner, enum directory_list list, const char *text)
 {

@@ -227,7 +227,8 @@ static void second_opener(void **state)
 	assert_null(second);
 	assert_non_null(strstr(why, "a second pbxpushd"));
 
-	/* Another process, also after our own failed attempt, which must not have dropped the lock. */
+	/* Another process, also after our own failed attempt, which must not have dropped the
+	 * lock. */
 	fflush(NULL);
 	pid_t pid = fork();
 	assert_true(pid >= 0);
@@ -303,7 +304,7 @@ static void migrations(void **state)
 		"UPDATE t SET a = a * 10; INSERT INTO nowhere VALUES (1)",
 		"UPDATE t SET a = a * 10",
 	};
-	static const char *const mended[] = {steps[0], steps[1], steps[3]};
+	const char *const mended[] = {steps[0], steps[1], steps[3]};
 	sqlite3 *db;
 	char why[256];
 

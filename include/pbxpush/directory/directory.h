@@ -10,12 +10,15 @@
 #include <pbxpush/core/device.h>
 
 /*
- * Users, devices, do-not-disturb and lists. Lookups are answered from an index in memory; SQLite (WAL,
- * user_version migrations) is the store of record. A change holds for the next lookup at once, and its
- * `done` runs on the loop's thread when it is on disk: changes are committed in groups by a
- * thread of their own, so that no write ever stalls a call.
+ * Users, devices, do-not-disturb and lists. Lookups are answered from an index in memory; SQLite
+ * (WAL, user_version migrations) is the store of record. A change holds for the next lookup at
+ * once, and its `done` runs on the loop's thread when it is on disk: changes are committed in
+ * groups by a thread of their own, so that no write ever stalls a call.
  *
- * One thread uses a directory. Users are normalized AORs everywhere.
+ * One thread uses a directory. Users are normalized AORs everywhere. Functions that take a
+ * `done` (it may be NULL) return ERR_NOMEM, ERR_LIMIT (too many changes wait for a broken disk)
+ * or ERR_INVAL (a text is empty or too long, a token is none) without having changed anything;
+ * `done` then never runs.
  */
 struct directory;
 
@@ -24,19 +27,21 @@ struct directory;
 typedef void directory_done_fn(void *arg, enum err err);
 
 struct directory_options {
-	const char *path; /* the database, created 0600 with its folder existing */
-	int max_devices; /* a user; the longest unseen goes first, phones without tokens before all */
+	const char *path;      /* the database, created 0600 with its folder existing */
+	int max_devices;       /* a user; phones without tokens go first, then the longest unseen */
 	int64_t device_ttl_ms; /* devices unseen for longer are forgotten; 0: never */
 };
 
-/* why receives a sentence for the administrator on failure: what is wrong with the file, and what to do. */
+/* why receives a sentence for the administrator on failure: what is wrong with the file, and
+ * what to do. */
 enum err directory_open(const struct directory_options *options, int64_t now_ms,
 	struct directory **out, char *why, size_t why_size);
 
 /* New limits after a reload. The path cannot change while running. */
 void directory_set_limits(struct directory *dir, int max_devices, int64_t device_ttl_ms);
 
-/* Readable when changes have reached the disk; then call directory_collect() on the loop's thread. */
+/* Readable when changes have reached the disk; then call directory_collect() on the loop's
+ * thread. */
 int directory_fd(const struct directory *dir);
 void directory_collect(struct directory *dir);
 
@@ -46,7 +51,8 @@ void directory_close(struct directory *dir);
 /* Once in a while (a minute is fine): forgets devices past their ttl, tries failed writes again. */
 void directory_tick(struct directory *dir, int64_t now_ms);
 
-/* False while the disk refuses changes; *why then says what SQLite says (static or owned by dir). */
+/* False while the disk refuses changes; *why then says what SQLite says (static or owned by
+ * dir). */
 bool directory_healthy(const struct directory *dir, const char **why);
 
 /* ---- devices ---- */
@@ -58,6 +64,9 @@ struct registration {
 	const char *contact; /* contact URI */
 	const char *app;     /* NULL together with both tokens: presence only, kept in memory */
 	const char *token, *alert_token; /* lower-case hex */
+	/* Unset where the phone did not say: then what is known of it stays, except that an
+	 * environment goes with its token, and a mode with the lack of a VoIP token. A phone
+	 * that merely has no VoIP token needs no mode. */
 	enum device_mode mode;
 	enum device_environment environment;
 	bool presence;              /* a real REGISTER: the phone is there until expires_ms */
@@ -67,21 +76,21 @@ struct registration {
 
 struct registration_result {
 	char device[DEVICE_NAME_SIZE]; /* "" where the phone identifies nothing */
-	bool token_dead;
-	char moved_from[AOR_SIZE]; /* "" where the token was nobody else's */
+	bool token_dead;               /* the token that a call would use */
+	char moved_from[AOR_SIZE];     /* "" where the token was nobody else's */
 };
 
 /*
- * Stores or refreshes (CONTRACT 2.2): same device, new token: replaced. Same token, new device name: renamed.
- * A missing token erases neither. A new token or environment revives a dead one, as does, after a 410, a
- * REGISTER later than it. done may be NULL.
- * ERR_NOMEM, ERR_LIMIT (too many changes wait for a broken disk): nothing happened, done never runs.
+ * Stores or refreshes (CONTRACT 2.2): same device, new token: replaced. Same token, new device
+ * name: renamed. A missing token erases neither. A new token or environment revives a dead one,
+ * as does, after a 410, a REGISTER later than it. Without name and token a phone is known by its
+ * contact. A phone without push data is not kept where max_devices with push data are known.
  */
 enum err directory_register(struct directory *dir, const struct registration *reg,
 	struct registration_result *result, directory_done_fn *done, void *arg);
 
-/* No longer present; tokens stay. device or contact says which (both NULL: every device of the user).
- * *known: whether anything matched. */
+/* No longer present; tokens stay. device or contact (compared with case) says which, a device
+ * name first; both NULL: every device of the user. *known: whether anything matched. */
 enum err directory_unregister(struct directory *dir, const char *user, const char *device,
 	const char *contact, bool *known, directory_done_fn *done, void *arg);
 
@@ -94,8 +103,9 @@ enum err directory_forget_token(struct directory *dir, const char *token, size_t
 	directory_done_fn *done, void *arg);
 
 /* The push service said that a token (of either kind) is dead, wherever it is known. state:
- * TOKEN_DEAD, or TOKEN_UNREGISTERED with the timestamp of the 410. A token that was registered after died_ms
- * is kept. Returns the number of devices that changed. Durable, without a `done`. */
+ * TOKEN_DEAD, or TOKEN_UNREGISTERED with the timestamp of the 410. A token that was registered
+ * after died_ms is kept, a TOKEN_DEAD never becomes TOKEN_UNREGISTERED. died_ms of TOKEN_DEAD
+ * may be 0. Returns the number of devices that changed. Durable, without a `done`. */
 size_t directory_mark_dead(
 	struct directory *dir, const char *token, enum token_state state, int64_t died_ms);
 
@@ -115,24 +125,28 @@ bool directory_find_token(
 
 /* ---- policy ---- */
 
+/* device NULL: of the user. ERR_NOTFOUND for a device that is not known. until_ms 0: without
+ * end. */
 enum err directory_set_dnd(struct directory *dir, const char *user, const char *device, bool on,
 	int64_t until_ms, directory_done_fn *done, void *arg);
 
-/* Do-not-disturb of the user (not of one device). Returns whether it is on; *until_ms 0: without end. */
+/* Do-not-disturb of the user (not of one device). Returns whether it is on; *until_ms 0: without
+ * end. */
 bool directory_dnd(const struct directory *dir, const char *user, int64_t *until_ms);
 
 enum directory_list { LIST_BLOCK, LIST_ALLOW };
 
-/* pattern: a number as number_normalize() writes it, a prefix with `*` at its end, or `anonymous`.
+/* ERR_LIMIT also when the lists are full (two million entries together).
+ * pattern: a number as number_normalize() writes it, a prefix with `*` at its end, or `anonymous`.
  * user: an AOR, `*`, or `*@domain`. Adding twice and removing what is not there are no faults. */
 enum err directory_list_add(struct directory *dir, const char *user, enum directory_list list,
 	const char *pattern, directory_done_fn *done, void *arg);
 enum err directory_list_remove(struct directory *dir, const char *user, enum directory_list list,
 	const char *pattern, directory_done_fn *done, void *arg);
 
-/* The entry that matches a normalized number (or `anonymous`) for this user: the user's own entries first,
- * then the tenant's, then everyone's; exact before prefix. NULL where none does. Its cost depends on
- * the length of the number, not of the list. Borrowed until the next change. */
+/* The entry that matches a normalized number (or `anonymous`) for this user: the user's own
+ * entries first, then the tenant's, then everyone's; exact before prefix. NULL where none does.
+ * Its cost depends on the length of the number, not of the list. Borrowed until the next change. */
 const char *directory_list_match(const struct directory *dir, const char *user,
 	enum directory_list list, const char *number);
 
@@ -143,12 +157,15 @@ void directory_list_each(const struct directory *dir, const char *user, enum dir
 /* ---- figures ---- */
 
 struct directory_stats {
-	size_t users, devices, dead,
-		registered; /* devices: with push data; registered: presences */
-	size_t unwritten;   /* changes not yet on disk */
-	size_t entries;     /* of all lists */
+	size_t users;      /* with a device */
+	size_t devices;    /* with push data */
+	size_t dead;       /* of these: the token that a call would use is dead */
+	size_t registered; /* presences; of many users, only directory_tick() ends them */
+	size_t unwritten;  /* changes not yet on disk */
+	size_t entries;    /* of all lists */
 };
 
+/* Cheap whatever the size. now_ms: Unix ms. */
 void directory_stats(const struct directory *dir, int64_t now_ms, struct directory_stats *out);
 
 #endif
