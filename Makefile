@@ -32,6 +32,7 @@ ALL_CFLAGS  = -std=c17 -D_GNU_SOURCE -DPBXPUSH_VERSION='"$(VERSION)"' -Iinclude 
 LIBS        = $(shell pkg-config --libs libnghttp2 libssl libcrypto jansson libevent \
               libevent_pthreads sqlite3 inih) -lm -pthread
 
+JOBS       := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 Q          := $(if $(V),,@)
 say         = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
 
@@ -100,14 +101,15 @@ deps: ## install the Debian packages that are missing (silent when none is)
 	  apt-get install -y -qq --no-install-recommends $$missing >/dev/null; }
 
 demo: deps ## see a call wake a simulated phone
-	@$(MAKE) --no-print-directory programs $(SIMULATOR)
+	@$(MAKE) --no-print-directory $(JOBS) programs $(SIMULATOR)
 	@PBXPUSH_BUILD=$(BUILD) python3 tests/demo/demo.py
 
 # Strict builds with both compilers, then every test under ASan and UBSan.
-check: deps check-layers check-format lint ## run every test (what CI runs)
-	@$(MAKE) --no-print-directory STRICT=1 CC=gcc BUILD=$(BUILD)/gcc programs
-	@$(MAKE) --no-print-directory STRICT=1 CC=clang BUILD=$(BUILD)/clang tests
-	@$(MAKE) --no-print-directory SAN=1 STRICT=1 BUILD=$(BUILD)/san tests
+check: deps ## run every test (what CI runs)
+	@$(MAKE) --no-print-directory check-layers check-format lint
+	@$(MAKE) --no-print-directory $(JOBS) STRICT=1 CC=gcc BUILD=$(BUILD)/gcc programs
+	@$(MAKE) --no-print-directory $(JOBS) STRICT=1 CC=clang BUILD=$(BUILD)/clang tests
+	@$(MAKE) --no-print-directory $(JOBS) STRICT=1 SAN=1 BUILD=$(BUILD)/san tests
 	@PBXPUSH_BUILD=$(BUILD)/san python3 tests/run.py
 
 check-layers: ## prove which folder includes which
