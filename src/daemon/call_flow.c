@@ -77,11 +77,12 @@ static struct policy_decision decide(struct flow *flow, const struct call_event 
 		.anonymous = has_number && !strcmp(number, "anonymous"),
 		.deadline_ms = deadline_ms};
 	struct policy_subscriber subscriber = {
-		.busy = is_busy(flow, user),
 		.call_waiting = flow->config->call_waiting,
 		.ended = ended_before(call, user, event->attempt),
 	};
 
+	/* looked up where it decides only: a hunt group's number has many calls */
+	subscriber.busy = !subscriber.call_waiting && is_busy(flow, user);
 	subscriber.dnd = directory_dnd(directory, user, &subscriber.dnd_until_ms);
 	if (has_number) {
 		const char *blocked = directory_list_match(directory, user, LIST_BLOCK, number);

@@ -331,7 +331,7 @@ static enum err forget_devices(
 	while (directory_devices(directory, user, flow->devices, FLOW_DEVICES_MAX) > 1) {
 		snprintf(name, sizeof(name), "%s", flow->devices[0].name);
 		if (directory_forget(directory, user, name, &deleted, NULL, NULL) || !deleted)
-			break;
+			break; /* the last one, below, says why */
 	}
 	if (directory_devices(directory, user, flow->devices, FLOW_DEVICES_MAX))
 		snprintf(name, sizeof(name), "%s", flow->devices[0].name);

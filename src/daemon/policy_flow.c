@@ -22,10 +22,17 @@ void handle_dnd(struct flow *flow, struct request *request)
 {
 	const struct call_event *event = &request->event;
 	struct storing *storing;
+	struct device device;
 	char user[AOR_SIZE];
 
 	if (!flow_user(flow, request, event->user, user))
 		return;
+	if (event->device &&
+		!directory_find_device(flow->ports.directory, user, event->device, &device)) {
+		flow_reply_error(flow, request, EVENT_BAD_FIELD, "device",
+			"the user has no device of this name");
+		return;
+	}
 	storing = flow_store_begin(flow, request);
 	if (!storing)
 		return;
