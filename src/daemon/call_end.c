@@ -130,8 +130,8 @@ static void decline_device(
 		return;
 	target->out = true;
 	if (target->result == DEVICE_PENDING)
-		ended->withdrawn += push_cancel(flow, callee, target, DEVICE_SKIPPED,
-					    SKIP_DECLINED) == CANCEL_WITHDRAWN;
+		ended->withdrawn +=
+			callee_withdraw(flow, callee, target, DEVICE_SKIPPED, SKIP_DECLINED);
 	target->result = DEVICE_SKIPPED;
 	target->skip = SKIP_DECLINED;
 	callee_settle(flow, callee);
@@ -149,8 +149,7 @@ static void device_rings(
 	ended->known = true;
 	if (!target || target->result != DEVICE_PENDING || callee->state != CALL_RINGING)
 		return;
-	ended->withdrawn +=
-		push_cancel(flow, callee, target, DEVICE_SKIPPED, SKIP_RINGING) == CANCEL_WITHDRAWN;
+	ended->withdrawn += callee_withdraw(flow, callee, target, DEVICE_SKIPPED, SKIP_RINGING);
 	callee_settle(flow, callee);
 }
 

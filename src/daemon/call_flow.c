@@ -173,7 +173,7 @@ static void start_pushes(struct flow *flow, struct callee *callee)
 		struct target *target = &callee->targets[i];
 
 		if (target->result == DEVICE_PENDING && !target->send_at_us)
-			push_start(flow, callee, target);
+			callee_push(flow, callee, target);
 		tell_target(flow, callee, target);
 	}
 }
