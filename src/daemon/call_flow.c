@@ -201,6 +201,7 @@ static struct callee *place(struct flow *flow, struct request *request, const ch
 	callee->deadline_us = times->deadline_us;
 	callee->event =
 		request->event; /* moved; request->event.root stays borrowed for the handler */
+	callee_own_pushes(callee);
 	return callee;
 }
 
