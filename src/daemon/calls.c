@@ -184,7 +184,9 @@ struct target *callee_find_target(struct callee *callee, const char *name, const
 bool callee_has_pushes(const struct callee *callee)
 {
 	for (size_t i = 0; i < callee->target_count; i++) {
-		if (callee->targets[i].in_flight || callee->targets[i].send_at_us)
+		const struct target *target = &callee->targets[i];
+
+		if (target->in_flight || target->send_at_us || target->shared)
 			return true;
 	}
 	return false;

@@ -115,7 +115,7 @@ void calls_remove_bare(struct calls *calls, struct call *call);
 /* Target of this name, or with this token; NULL where there is none. Empty strings match nothing. */
 struct target *callee_find_target(struct callee *callee, const char *name, const char *token);
 
-/* True while a push is in flight or still to come. */
+/* True while a push is in flight, or one may still be built from the event. */
 bool callee_has_pushes(const struct callee *callee);
 
 #endif
