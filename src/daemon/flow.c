@@ -164,7 +164,7 @@ bool flow_user(struct flow *flow, struct request *request, const char *text, cha
 {
 	const char *field = request->event.user ? "user" : "to";
 
-	if (text[0] == '*' && strlen(text) < AOR_SIZE) { /* everybody, or a tenant's */
+	if (text[0] == '*' && (text[1] == '\0' || text[1] == '@')) { /* everybody, or a tenant's */
 		strcpy(out, text);
 		for (char *p = out; *p; p++) {
 			if (*p >= 'A' && *p <= 'Z')
