@@ -31,9 +31,42 @@ static void tell(struct flow *flow, const struct call_event *event, const char *
 	timeline_end(flow->ports.timeline);
 }
 
+/* The first end counts; after an answer there is one more to come. */
+static enum call_state state_after(enum call_state old, const struct call_event *event)
+{
+	enum call_state state = event->type == EVENT_ANSWER ? CALL_ANSWERED : event->reason;
+
+	if (old == CALL_ANSWERED && event->type == EVENT_END)
+		return event_has(event, FIELD_REASON) ? state : CALL_COMPLETED;
+	return old == CALL_RINGING ? state : old;
+}
+
+/* The state of a call after an event for every user. */
+static void set_over(struct call *call, const struct call_event *event, int64_t attempt)
+{
+	call->over_state = state_after(call->over ? call->over_state : CALL_RINGING, event);
+	call->over = true;
+	if (attempt > call->over_attempt)
+		call->over_attempt = attempt;
+}
+
+/* True when only one user of the call still rings. */
+static bool has_one_user(const struct call *call)
+{
+	const struct callee *callee, *first = NULL;
+
+	TAILQ_FOREACH (callee, &call->callees, of_call) {
+		if (callee->state != CALL_RINGING)
+			continue;
+		if (first && strcmp(first->user, callee->user) != 0)
+			return false;
+		first = callee;
+	}
+	return first != NULL;
+}
+
 /* A call that nobody announced yet: its `call` may come late, and must not ring. */
-static void remember_unknown(
-	struct flow *flow, const char *id, const char *user, enum call_state state)
+static void remember_unknown(struct flow *flow, const struct call_event *event, const char *user)
 {
 	struct calls *calls = &flow->calls;
 	int64_t forget_us = flow->ports.mono_us() + FLOW_UNKNOWN_END_US;
@@ -44,11 +77,13 @@ static void remember_unknown(
 	if (calls->live_count + calls->ended_count + calls->bare.count >=
 		(size_t)flow->config->max_calls)
 		return; /* full of calls that matter more */
-	call = calls_get(calls, id);
+	call = calls_get(calls, event->call);
 	if (!call)
 		return;
 	if (user) {
-		uuid_of_call(id, 1, flow->ports.sha1, uuid);
+		enum call_state state = state_after(CALL_RINGING, event);
+
+		uuid_of_call(event->call, 1, flow->ports.sha1, uuid);
 		callee = calls_add_callee(calls, call, user, uuid, 0);
 		if (callee) {
 			callee->decided = VERDICT_ENDED;
@@ -60,63 +95,41 @@ static void remember_unknown(
 			return;
 		}
 	} else if (!heap_set(&calls->bare, &call->due, forget_us)) {
-		call->over = true;
-		call->over_state = state;
-		call->over_attempt = INT64_MAX;
+		set_over(call, event, INT64_MAX);
 		return;
 	}
 	if (TAILQ_EMPTY(&call->callees))
 		calls_remove_bare(calls, call);
 }
 
-/* The first end counts; after an answer there is one more to come. */
-static enum call_state state_after(const struct callee *callee, const struct call_event *event)
-{
-	enum call_state state = event->type == EVENT_ANSWER ? CALL_ANSWERED : event->reason;
-
-	if (callee->state == CALL_ANSWERED && event->type == EVENT_END)
-		return event_has(event, FIELD_REASON) ? state : CALL_COMPLETED;
-	return callee->state == CALL_RINGING ? state : callee->state;
-}
-
-/* How many users of the call still ring. */
-static size_t users_of(const struct call *call)
-{
-	const struct callee *callee;
-	size_t count = 0;
-
-	TAILQ_FOREACH (callee, &call->callees, of_call)
-		count += callee->state == CALL_RINGING;
-	return count;
-}
-
-static void end_callees(struct flow *flow, struct call *call, const char *user,
+/* Last user first: of those who share a phone the first one's push wakes it, and with that withdrawn, the
+ * push of one who still rings would go out. Returns false where the call has no such user. */
+static bool end_callees(struct flow *flow, struct call *call, const char *user,
 	const struct call_event *event, struct ended *ended)
 {
-	bool only = user || users_of(call) == 1;
+	bool only = user || has_one_user(call), found = false;
 	struct callee *callee;
 	int64_t attempt = 0;
 
-	TAILQ_FOREACH (callee, &call->callees, of_call) {
+	TAILQ_FOREACH_REVERSE(callee, &call->callees, callee_list, of_call)
+	{
 		bool rang = callee->state == CALL_RINGING;
 
 		if (user && strcmp(callee->user, user) != 0)
 			continue;
 		if (callee->attempt > attempt)
 			attempt = callee->attempt;
-		ended->known = true;
-		ended->withdrawn +=
-			callee_set_state(flow, callee, state_after(callee, event), event->device);
+		found = true;
+		ended->known |= callee->attempt > 0; /* else it is an end that overtook its call */
+		ended->withdrawn += callee_set_state(
+			flow, callee, state_after(callee->state, event), event->device);
 		if (rang && callee->state == CALL_ANSWERED)
 			callee->busy = only;
 		callee_settle(flow, callee);
 	}
-	if (user)
-		return;
-	call->over = true;
-	call->over_state = event->type == EVENT_ANSWER ? CALL_ANSWERED : event->reason;
-	if (attempt > call->over_attempt)
-		call->over_attempt = attempt;
+	if (!user && found)
+		set_over(call, event, attempt);
+	return found;
 }
 
 /* `end` with a device: this phone is out, the others ring on. */
@@ -125,13 +138,13 @@ static void decline_device(
 {
 	struct target *target = callee_find_target(callee, device, NULL);
 
-	ended->known = true;
+	ended->known |= callee->attempt > 0;
 	if (!target || target->out || callee->state != CALL_RINGING)
 		return;
 	target->out = true;
 	if (target->result == DEVICE_PENDING)
-		ended->withdrawn +=
-			callee_withdraw(flow, callee, target, DEVICE_SKIPPED, SKIP_DECLINED);
+		ended->withdrawn += push_cancel(flow, callee, target, DEVICE_SKIPPED,
+					    SKIP_DECLINED) == CANCEL_WITHDRAWN;
 	target->result = DEVICE_SKIPPED;
 	target->skip = SKIP_DECLINED;
 	callee_settle(flow, callee);
@@ -146,11 +159,12 @@ static void device_rings(
 		target = callee_find_target(callee, device, NULL);
 	else if (callee->target_count == 1)
 		target = &callee->targets[0];
-	ended->known = true;
+	ended->known |= callee->attempt > 0;
 	if (!target || target->result != DEVICE_PENDING || callee->state != CALL_RINGING)
 		return;
-	ended->withdrawn += callee_withdraw(flow, callee, target, DEVICE_SKIPPED, SKIP_RINGING);
-	callee_settle(flow, callee);
+	ended->withdrawn +=
+		push_cancel(flow, callee, target, DEVICE_SKIPPED, SKIP_RINGING) == CANCEL_WITHDRAWN;
+	call_settle(flow, callee->call);
 }
 
 static bool event_user(
@@ -163,6 +177,7 @@ static bool event_user(
 	return flow_user(flow, request, request->event.to, out);
 }
 
+/* Last user first, as above. */
 static void each_callee(struct flow *flow, const struct call_event *event, const char *user,
 	void (*fn)(struct flow *, struct callee *, const char *, struct ended *),
 	struct ended *ended)
@@ -172,7 +187,8 @@ static void each_callee(struct flow *flow, const struct call_event *event, const
 
 	if (!call)
 		return;
-	TAILQ_FOREACH (callee, &call->callees, of_call) {
+	TAILQ_FOREACH_REVERSE(callee, &call->callees, callee_list, of_call)
+	{
 		if (!user || !strcmp(callee->user, user))
 			fn(flow, callee, event->device, ended);
 	}
@@ -189,11 +205,8 @@ static void handle_over(struct flow *flow, struct request *request)
 	if (!event_user(flow, request, text, &user))
 		return;
 	tell(flow, event, user);
-	if (call)
-		end_callees(flow, call, user, event, &ended);
-	if (!ended.known)
-		remember_unknown(flow, event->call, user,
-			event->type == EVENT_ANSWER ? CALL_ANSWERED : event->reason);
+	if (!call || !end_callees(flow, call, user, event, &ended))
+		remember_unknown(flow, event, user);
 	reply_ended(flow, request, &ended);
 }
 

@@ -13,8 +13,8 @@ static size_t withdraw_pushes(struct flow *flow, struct callee *callee)
 
 	for (size_t i = 0; i < callee->target_count; i++) {
 		if (callee->targets[i].result == DEVICE_PENDING)
-			withdrawn += callee_withdraw(
-				flow, callee, &callee->targets[i], DEVICE_WITHDRAWN, SKIP_NONE);
+			withdrawn += push_cancel(flow, callee, &callee->targets[i],
+					     DEVICE_WITHDRAWN, SKIP_NONE) == CANCEL_WITHDRAWN;
 	}
 	return withdrawn;
 }
@@ -167,6 +167,14 @@ void callee_settle(struct flow *flow, struct callee *callee)
 	flow_wake(flow);
 }
 
+void call_settle(struct flow *flow, struct call *call)
+{
+	struct callee *callee;
+
+	TAILQ_FOREACH (callee, &call->callees, of_call)
+		callee_settle(flow, callee);
+}
+
 void callee_release_all(struct flow *flow, struct callee *callee)
 {
 	struct waiter *waiter;
@@ -217,7 +225,7 @@ void callee_run_due(struct flow *flow, struct callee *callee)
 	}
 	for (size_t i = 0; i < callee->target_count; i++) {
 		if (callee->targets[i].send_at_us && now_us >= callee->targets[i].send_at_us)
-			callee_push(flow, callee, &callee->targets[i]);
+			push_start(flow, callee, &callee->targets[i]);
 	}
 	callee_settle(flow, callee);
 }

@@ -133,6 +133,14 @@ void calls_note_state(struct calls *calls, struct callee *callee, enum call_stat
 	calls->ended_count++;
 }
 
+static void target_clear(struct target *target)
+{
+	free(target->name);
+	free(target->app);
+	free(target->contact);
+	free(target->token);
+}
+
 void calls_remove_callee(struct calls *calls, struct callee *callee)
 {
 	struct call *call = callee->call;
@@ -186,7 +194,8 @@ bool callee_has_pushes(const struct callee *callee)
 	for (size_t i = 0; i < callee->target_count; i++) {
 		const struct target *target = &callee->targets[i];
 
-		if (target->in_flight || target->send_at_us || target->shared)
+		if (target->in_flight || target->send_at_us ||
+			(target->shared && callee->state == CALL_RINGING))
 			return true;
 	}
 	return false;

@@ -97,6 +97,9 @@ enum err callee_add_waiter(struct flow *flow, struct callee *callee, struct requ
 /* Answers every waiter whose time has come, and says when the callee is due again. */
 void callee_settle(struct flow *flow, struct callee *callee);
 
+/* The same for every user of a call: those who share a phone wait for one push. */
+void call_settle(struct flow *flow, struct call *call);
+
 /* The callee's moment has come: deadline, reply, delayed push or being forgotten. May free it. */
 void callee_run_due(struct flow *flow, struct callee *callee);
 
@@ -118,21 +121,26 @@ void callee_stands(struct flow *flow, struct callee *callee, const char *device,
 bool callee_pushes_are_told(
 	const struct callee *callee, const char *device, int64_t now_us, int64_t *due_us);
 
-/* The target is being woken, or was. */
+/* A push to the target is on its way or was accepted, or it rings without one. */
+bool target_is_waking(const struct target *target);
+
+/* The target with this token, in any user of the callee's call and attempt, that has a push of its own: the one
+ * that wakes the phone, else one whose push has come to nothing. NULL where there is none. */
+const struct target *callee_find_carrier(const struct callee *callee, const char *token);
+
+/* The target is being woken, or was, by its own push or by another user's. */
 bool target_is_live(const struct callee *callee, const struct target *target);
 
 /* ---- call_push.c ---- */
 
-/* Makes the callee the owner of its targets' pushes, once its event is in place. */
-void callee_own_pushes(struct callee *callee);
+/* Sends the push of a target that is pending; sets its result where that fails at once. */
+void push_start(struct flow *flow, struct callee *callee, struct target *target);
 
-/* Sends the push of a pending target. */
-void callee_push(struct flow *flow, struct callee *callee, struct target *target);
-
-/* Calls a pending push back; true where it surely was not sent. Another user of the call whose phone
- * this is gets its own push then. */
-bool callee_withdraw(struct flow *flow, struct callee *callee, struct target *target,
+enum cancel_result push_cancel(struct flow *flow, struct callee *callee, struct target *target,
 	enum device_result result, enum skip_reason skip);
+
+/* The callee is being freed while a push is in flight. */
+void push_orphan(struct push *push);
 
 /* ---- targets.c ---- */
 

@@ -24,24 +24,12 @@ static enum err target_init(struct target *target, const char *name, const char 
 	return target->name && target->app && target->contact && target->token ? ERR_OK : ERR_NOMEM;
 }
 
-/* True when this call pushes to the token already: under another user, or another name. */
+/* True when this call wakes the phone already: under another user, or another name. */
 static bool is_taken(const struct callee *callee, const char *token)
 {
-	const struct callee *other;
+	const struct target *carrier = callee_find_carrier(callee, token);
 
-	TAILQ_FOREACH (other, &callee->call->callees, of_call) {
-		if (other->attempt != callee->attempt)
-			continue;
-		for (size_t i = 0; i < other->target_count; i++) {
-			const struct target *target = &other->targets[i];
-
-			if (!target->shared && !strcmp(target->token, token) &&
-				(target->result == DEVICE_PENDING ||
-					target->result == DEVICE_ACCEPTED))
-				return true;
-		}
-	}
-	return false;
+	return carrier && target_is_waking(carrier);
 }
 
 /* Where to push, from what the device, what was learned, and the app say. */

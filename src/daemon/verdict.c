@@ -4,28 +4,55 @@
 
 #include <string.h>
 
-bool target_is_live(const struct callee *callee, const struct target *target)
+bool target_is_waking(const struct target *target)
+{
+	return target->result == DEVICE_PENDING || target->in_flight || target->accepted_us ||
+	       target->skip == SKIP_RINGING;
+}
+
+const struct target *callee_find_carrier(const struct callee *callee, const char *token)
 {
 	const struct callee *sibling;
+	const struct target *carrier = NULL;
 
-	if (target->out)
-		return false;
-	if (!target->shared)
-		return target->result == DEVICE_PENDING || target->result == DEVICE_ACCEPTED;
-	/* same-phone: as live as the push that another user of this call sent to it */
 	TAILQ_FOREACH (sibling, &callee->call->callees, of_call) {
 		if (sibling->attempt != callee->attempt)
 			continue;
 		for (size_t i = 0; i < sibling->target_count; i++) {
-			const struct target *other = &sibling->targets[i];
+			const struct target *target = &sibling->targets[i];
 
-			if (!other->shared && !strcmp(other->token, target->token) &&
-				(other->result == DEVICE_PENDING ||
-					other->result == DEVICE_ACCEPTED))
-				return true;
+			if (target->shared || strcmp(target->token, token) != 0)
+				continue;
+			if (target_is_waking(target))
+				return target;
+			carrier = target;
 		}
 	}
-	return false;
+	return carrier;
+}
+
+/* The target whose push wakes this phone: with same-phone another user's, else its own. */
+static const struct target *carrier_of(const struct callee *callee, const struct target *target)
+{
+	const struct target *carrier =
+		target->shared ? callee_find_carrier(callee, target->token) : NULL;
+
+	return carrier ? carrier : target;
+}
+
+/* What became of a push, also where the phone it went to has declined since. */
+static enum device_result result_of(const struct target *carrier)
+{
+	if (carrier->in_flight)
+		return DEVICE_PENDING;
+	return carrier->accepted_us ? DEVICE_ACCEPTED : carrier->result;
+}
+
+bool target_is_live(const struct callee *callee, const struct target *target)
+{
+	enum device_result result = result_of(carrier_of(callee, target));
+
+	return !target->out && (result == DEVICE_PENDING || result == DEVICE_ACCEPTED);
 }
 
 static bool is_reported(const struct target *target, const char *device)
@@ -52,32 +79,30 @@ static void report_device(
 
 /* What the devices of a report amount to. */
 struct tally {
-	size_t count, live, accepted, failed, dead, dnd, ringing, declined;
+	size_t live, accepted, failed, dead, dnd, declined;
 	const struct target *registered, *rings;
 };
 
 static void add_to_tally(
 	const struct callee *callee, const struct target *target, struct tally *sum)
 {
-	sum->count++;
-	sum->live += target_is_live(callee, target);
-	sum->accepted += target->result == DEVICE_ACCEPTED || target->shared;
-	sum->declined += target->out;
-	if (target->registered && !target->out && !sum->registered)
-		sum->registered = target;
-	if (target->result == DEVICE_FAILED)
-		sum->failed++;
-	if (target->result == DEVICE_REJECTED) {
-		if (target->dead)
-			sum->dead++;
-		else
-			sum->failed++;
-	}
-	if (target->result != DEVICE_SKIPPED)
+	const struct target *carrier = carrier_of(callee, target);
+	enum device_result result = result_of(carrier);
+
+	if (target->out) {
+		sum->declined++;
 		return;
-	sum->dead += target->skip == SKIP_DEAD_TOKEN;
-	sum->dnd += target->skip == SKIP_DND;
-	if (target->skip == SKIP_RINGING)
+	}
+	if (target->registered && !sum->registered)
+		sum->registered = target;
+	sum->live += result == DEVICE_PENDING || result == DEVICE_ACCEPTED;
+	sum->accepted += result == DEVICE_ACCEPTED;
+	/* withdrawn: its user's time was up, and ours as well */
+	sum->failed += result == DEVICE_FAILED || result == DEVICE_WITHDRAWN ||
+		       (result == DEVICE_REJECTED && !carrier->dead);
+	sum->dead += carrier->dead || carrier->skip == SKIP_DEAD_TOKEN;
+	sum->dnd += carrier->skip == SKIP_DND;
+	if (carrier->skip == SKIP_RINGING)
 		sum->rings = target;
 }
 
@@ -159,13 +184,14 @@ bool callee_pushes_are_told(
 	bool pending = false;
 
 	for (size_t i = 0; i < callee->target_count; i++) {
-		const struct target *target = &callee->targets[i];
+		const struct target *target = &callee->targets[i], *carrier;
 
-		if (!is_reported(target, device))
+		if (!is_reported(target, device) || target->out)
 			continue;
-		pending |= target->result == DEVICE_PENDING;
-		if (target->accepted_us && (!accepted_us || target->accepted_us < accepted_us))
-			accepted_us = target->accepted_us;
+		carrier = carrier_of(callee, target);
+		pending |= result_of(carrier) == DEVICE_PENDING;
+		if (carrier->accepted_us && (!accepted_us || carrier->accepted_us < accepted_us))
+			accepted_us = carrier->accepted_us;
 	}
 	*due_us = pending && accepted_us ? accepted_us + FLOW_ACCEPTED_GRACE_US : 0;
 	return !pending || (*due_us && now_us >= *due_us);
