@@ -9,8 +9,7 @@
 
 #define BUF_FIRST 256
 
-/* Makes room for extra bytes and the NUL. */
-static bool buf_reserve(struct buf *buf, size_t extra)
+bool buf_grow(struct buf *buf, size_t extra)
 {
 	if (buf->failed)
 		return false;
@@ -47,26 +46,6 @@ void buf_reset(struct buf *buf)
 		buf->data[0] = '\0';
 }
 
-void buf_add(struct buf *buf, const void *data, size_t len)
-{
-	if (!buf_reserve(buf, len))
-		return;
-	if (len)
-		memcpy(buf->data + buf->len, data, len);
-	buf->len += len;
-	buf->data[buf->len] = '\0';
-}
-
-void buf_add_str(struct buf *buf, const char *str)
-{
-	buf_add(buf, str, strlen(str));
-}
-
-void buf_add_char(struct buf *buf, char c)
-{
-	buf_add(buf, &c, 1);
-}
-
 void buf_add_int(struct buf *buf, long long value)
 {
 	char digits[24];
@@ -89,7 +68,7 @@ void buf_printf(struct buf *buf, const char *fmt, ...)
 	va_list args, again;
 	int len;
 
-	if (!buf_reserve(buf, 0))
+	if (!buf_grow(buf, 0))
 		return;
 	va_start(args, fmt);
 	va_copy(again, args);
@@ -99,7 +78,7 @@ void buf_printf(struct buf *buf, const char *fmt, ...)
 		buf->failed = true;
 	} else if ((size_t)len < buf->cap - buf->len) {
 		buf->len += (size_t)len;
-	} else if (buf_reserve(buf, (size_t)len)) {
+	} else if (buf_grow(buf, (size_t)len)) {
 		vsnprintf(buf->data + buf->len, buf->cap - buf->len, fmt, again);
 		buf->len += (size_t)len;
 	} else {

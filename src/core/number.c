@@ -116,9 +116,22 @@ static size_t number_copy(char out[NUMBER_SIZE], size_t used, const char *text, 
 	return used + len;
 }
 
+/* `+` and digits only: nothing is left to do. */
+static bool number_is_e164(const char *text, size_t *len)
+{
+	*len = text[0] == '+' ? 1 + strspn(text + 1, "0123456789") : 0;
+	return *len > 1 && *len <= NUMBER_E164_MAX + 1 && !text[*len];
+}
+
 void number_normalize(const struct number_rules *rules, const char *text, char out[NUMBER_SIZE])
 {
 	struct sip_uri uri;
+	size_t given_len;
+
+	if (number_is_e164(text, &given_len)) {
+		memcpy(out, text, given_len + 1);
+		return;
+	}
 
 	sip_uri_split(text, &uri);
 	if (!number_read(rules, &uri, out)) {

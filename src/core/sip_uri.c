@@ -48,8 +48,28 @@ static bool sip_uri_skip(const char **at, const char *end, const char *scheme)
 	return true;
 }
 
+/* The usual case by far, 1001 or +4930123456: neither brackets, nor scheme, host or parameters. */
+static bool sip_uri_is_plain(const char *text, size_t *len)
+{
+	const char *at = text;
+
+	while ((*at >= '0' && *at <= '9') || ((*at | 0x20) >= 'a' && (*at | 0x20) <= 'z') ||
+		*at == '+')
+		at++;
+	*len = (size_t)(at - text);
+	return !*at;
+}
+
 void sip_uri_split(const char *text, struct sip_uri *out)
 {
+	size_t plain_len;
+
+	if (sip_uri_is_plain(text, &plain_len)) {
+		*out = (struct sip_uri){
+			.user = text, .user_len = plain_len, .host = text + plain_len};
+		return;
+	}
+
 	const char *at = text + strspn(text, " \t"), *end = text + strlen(text), *host, *stop;
 
 	sip_uri_unwrap(&at, &end);

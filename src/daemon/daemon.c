@@ -51,7 +51,11 @@ struct daemon {
 
 static void sha1(const void *data, size_t len, uint8_t digest[20])
 {
-	EVP_Digest(data, len, digest, NULL, EVP_sha1(), NULL);
+	static EVP_MD *algorithm; /* fetched once: OpenSSL 3 would look it up for every call */
+
+	if (!algorithm)
+		algorithm = EVP_MD_fetch(NULL, "SHA1", NULL);
+	EVP_Digest(data, len, digest, NULL, algorithm, NULL);
 }
 
 static void set_timer(struct event *timer, int64_t delay_us)

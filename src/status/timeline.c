@@ -104,8 +104,12 @@ static bool story_uuid_is(const struct map_node *node, const void *key, size_t l
 
 static struct story *timeline_find(const struct timeline *timeline, const char *call_id)
 {
-	struct map_node *node =
-		map_find(&timeline->by_call_id, call_id, strlen(call_id), story_has_call_id);
+	struct story *newest = TAILQ_LAST(&timeline->stories, story_list);
+	struct map_node *node;
+
+	if (newest && !strcmp(newest->call_id, call_id)) /* entries come in runs */
+		return newest;
+	node = map_find(&timeline->by_call_id, call_id, strlen(call_id), story_has_call_id);
 
 	return node ? map_entry(node, struct story, node) : NULL;
 }
@@ -142,7 +146,8 @@ static void story_add_uuid(struct timeline *timeline, struct story *story, const
 	struct story_uuid *uuid;
 	char normal[UUID_SIZE];
 
-	if (!uuid_normalize(text, normal))
+	uuid = SLIST_FIRST(&story->uuids);
+	if ((uuid && !strcmp(uuid->uuid, text)) || !uuid_normalize(text, normal))
 		return;
 	SLIST_FOREACH (uuid, &story->uuids, link)
 		if (!strcmp(uuid->uuid, normal))

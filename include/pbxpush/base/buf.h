@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 /*
  * A text that grows. An allocation that fails sets `failed` and makes every later addition do
@@ -21,9 +22,30 @@ void buf_free(struct buf *buf);
 /* Empties the text and keeps the memory; clears `failed`. */
 void buf_reset(struct buf *buf);
 
-void buf_add(struct buf *buf, const void *data, size_t len);
-void buf_add_str(struct buf *buf, const char *str);
-void buf_add_char(struct buf *buf, char c);
+/* Makes room for extra bytes and the NUL; false (and `failed`) where there is none. */
+bool buf_grow(struct buf *buf, size_t extra);
+
+/* Inline, because every reply and payload is made of dozens of short pieces. */
+static inline void buf_add(struct buf *buf, const void *data, size_t len)
+{
+	if ((buf->failed || buf->cap - buf->len <= len) && !buf_grow(buf, len))
+		return;
+	if (len)
+		memcpy(buf->data + buf->len, data, len);
+	buf->len += len;
+	buf->data[buf->len] = '\0';
+}
+
+static inline void buf_add_str(struct buf *buf, const char *str)
+{
+	buf_add(buf, str, strlen(str));
+}
+
+static inline void buf_add_char(struct buf *buf, char c)
+{
+	buf_add(buf, &c, 1);
+}
+
 void buf_add_int(struct buf *buf, long long value);
 void buf_printf(struct buf *buf, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
