@@ -178,6 +178,8 @@ void connection_flush(struct connection *connection)
 		connection_break(connection, FAULT_PROTOCOL, "the peer breaks HTTP/2");
 	if (connection->broken) /* told from the loop, never from in here */
 		event_active(connection->soon, EV_TIMEOUT, 0);
+	else /* the first push after a silence is due sooner than the idle PING */
+		connection_arm(connection, clock_mono_us());
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
