@@ -341,11 +341,12 @@ static void on_drain(evutil_socket_t fd, short what, void *arg)
 		flow_release_all(daemon->flow);
 		enter(daemon, PHASE_FLUSHING, FLUSH_US);
 	}
-	if (daemon->phase == PHASE_FLUSHING && (late || event_socket_is_drained(daemon->events))) {
+	/* Asked again: the time for flushing begins when that for draining is up. */
+	late = clock_mono_us() >= daemon->phase_ends_us;
+	if (daemon->phase == PHASE_FLUSHING && (late || event_socket_is_drained(daemon->events)))
 		event_base_loopbreak(daemon->base);
-		return;
-	}
-	set_timer(daemon->drain, DRAIN_POLL_US);
+	else
+		set_timer(daemon->drain, DRAIN_POLL_US);
 }
 
 static void on_stop(evutil_socket_t signal, short what, void *arg)
