@@ -22,6 +22,7 @@ struct phone {
 	bool query;         /* pn-provider without pn-prid: asks what we support, changes nothing */
 	const char *reason; /* why no push data is stored, NULL where it is */
 	bool known;         /* its name was known before */
+	char was[DEVICE_NAME_SIZE]; /* its token was known under this name, "" where it was not */
 };
 
 static bool read_contact(struct flow *flow, struct request *request, struct phone *phone)
@@ -109,6 +110,16 @@ static bool read_app(struct flow *flow, struct request *request, struct phone *p
 	return true;
 }
 
+static bool find_by_token(struct flow *flow, const struct phone *phone, struct device *out)
+{
+	struct directory *directory = flow->ports.directory;
+
+	return (phone->token[0] &&
+		       directory_find_token(directory, phone->user, phone->token, out)) ||
+	       (phone->alert_token[0] &&
+		       directory_find_token(directory, phone->user, phone->alert_token, out));
+}
+
 static bool read_phone(struct flow *flow, struct request *request, struct phone *phone)
 {
 	const struct call_event *event = &request->event;
@@ -125,7 +136,18 @@ static bool read_phone(struct flow *flow, struct request *request, struct phone 
 		phone->environment = event->environment;
 	phone->known = phone->device && directory_find_device(flow->ports.directory, phone->user,
 						phone->device, &device);
+	if (find_by_token(flow, phone, &device))
+		snprintf(phone->was, sizeof(phone->was), "%s", device.name);
 	return read_app(flow, request, phone);
+}
+
+/* A call knows a phone by the name and the token that it had when the call began. */
+static struct target *target_of_phone(
+	struct callee *callee, const struct phone *phone, const char *device)
+{
+	struct target *target = callee_find_target(callee, device, phone->token);
+
+	return target ? target : callee_find_target(callee, phone->was, phone->alert_token);
 }
 
 /* A REGISTER of a phone that is being woken releases those who wait for it. One that names nothing we
@@ -134,12 +156,10 @@ static void wake_callee(
 	struct flow *flow, struct callee *callee, const struct phone *phone, const char *device)
 {
 	bool nameless = !phone->known && !phone->token[0] && !phone->alert_token[0];
-	struct target *target = callee_find_target(callee, device, phone->token);
+	struct target *target = target_of_phone(callee, phone, device);
 	int64_t now_us = flow->ports.mono_us(), since_us = callee->read_us;
 	struct buf *story;
 
-	if (!target)
-		target = callee_find_target(callee, NULL, phone->alert_token);
 	if (target && !target_is_live(callee, target))
 		return;
 	if (target && !target->registered) {
@@ -198,10 +218,8 @@ static const struct target *pushed_target(
 	struct callee *callee, const struct phone *phone, const char *device)
 {
 	bool nameless = !device && !phone->token[0] && !phone->alert_token[0];
-	const struct target *target = callee_find_target(callee, device, phone->token);
+	const struct target *target = target_of_phone(callee, phone, device);
 
-	if (!target)
-		target = callee_find_target(callee, NULL, phone->alert_token);
 	for (size_t i = 0; !target && nameless && i < callee->target_count; i++) {
 		if (was_pushed(&callee->targets[i]))
 			target = &callee->targets[i];
@@ -318,22 +336,27 @@ static void store_phone(
 }
 
 /* A log-out: the tokens go too. Without a name, those of every device of the user. */
-static enum err forget_devices(
-	struct flow *flow, const char *user, const char *device, struct storing *storing)
+static enum err forget_devices(struct flow *flow, const char *user, const char *device, bool *known,
+	struct storing *storing)
 {
 	struct directory *directory = flow->ports.directory;
 	char name[DEVICE_NAME_SIZE] = "";
-	size_t deleted;
+	size_t deleted = 0;
+	enum err err;
 
-	if (device)
-		return directory_forget(directory, user, device, &deleted, flow_stored, storing);
+	if (device) {
+		err = directory_forget(directory, user, device, &deleted, flow_stored, storing);
+		*known = deleted > 0;
+		return err;
+	}
 	/* one after another, since each deletion ends what a lookup borrowed; the last one answers */
 	while (directory_devices(directory, user, flow->devices, FLOW_DEVICES_MAX) > 1) {
 		snprintf(name, sizeof(name), "%s", flow->devices[0].name);
 		if (directory_forget(directory, user, name, &deleted, NULL, NULL) || !deleted)
 			break; /* the last one, below, says why */
 	}
-	if (directory_devices(directory, user, flow->devices, FLOW_DEVICES_MAX))
+	*known = directory_devices(directory, user, flow->devices, FLOW_DEVICES_MAX) > 0;
+	if (*known)
 		snprintf(name, sizeof(name), "%s", flow->devices[0].name);
 	return directory_forget(directory, user, name, &deleted, flow_stored, storing);
 }
@@ -342,13 +365,12 @@ static enum err forget_devices(
 static const char *device_of_phone(
 	struct flow *flow, struct phone *phone, char name[DEVICE_NAME_SIZE])
 {
-	const char *token = phone->token[0] ? phone->token : phone->alert_token;
 	struct device *device = &flow->devices[0];
 	const char *found = NULL;
 
 	if (phone->device)
 		return phone->device;
-	if (token[0] && directory_find_token(flow->ports.directory, phone->user, token, device)) {
+	if (find_by_token(flow, phone, device)) {
 		found = device->name;
 	} else if (phone->uri) {
 		size_t count = directory_devices(
@@ -371,7 +393,7 @@ static void unregister_phone(struct flow *flow, struct request *request, struct 
 	bool logout = event->forget || (phone->contact.has_provider && !phone->contact.pn_prid[0]);
 	char name[DEVICE_NAME_SIZE];
 	const char *device = device_of_phone(flow, phone, name);
-	bool known = device != NULL;
+	bool known = false;
 	struct storing *storing = flow_store_begin(flow, request);
 	struct buf *out;
 	enum err err;
@@ -379,7 +401,7 @@ static void unregister_phone(struct flow *flow, struct request *request, struct 
 	if (!storing)
 		return;
 	if (logout && (device || (!phone->uri && !event->device)))
-		err = forget_devices(flow, phone->user, device, storing);
+		err = forget_devices(flow, phone->user, device, &known, storing);
 	else
 		err = directory_unregister(flow->ports.directory, phone->user, device, phone->uri,
 			&known, flow_stored, storing);

@@ -41,13 +41,15 @@ void handle_dnd(struct flow *flow, struct request *request)
 			event->until_ms, flow_stored, storing));
 }
 
-/* The pattern of a list entry in the form in which callers are compared; false for an empty one. */
+/* The pattern of a list entry in the form in which callers are compared; false for a blank one. */
 static bool list_pattern(const struct flow *flow, const char *text, char out[NUMBER_SIZE])
 {
 	char number[NUMBER_SIZE];
 	size_t len = strlen(text);
 	bool prefix = len > 1 && text[len - 1] == '*';
 
+	if (!text[strspn(text, " \t")])
+		return false; /* a slip of a script, and it would be taken for a number withheld */
 	if (number_is_withheld(text)) {
 		strcpy(out, "anonymous");
 		return true;
@@ -159,7 +161,8 @@ void handle_show(struct flow *flow, struct request *request)
 		show_device(flow, &flow->devices[i], out);
 	}
 	buf_add_char(out, ']');
-	dnd = policy_dnd_holds(directory_dnd(directory, user, &until_ms), until_ms, now_ms);
+	dnd = directory_dnd(directory, user, &until_ms);
+	dnd = policy_dnd_holds(dnd, until_ms, now_ms);
 	reply_add_bool(out, "dnd", dnd);
 	if (dnd && until_ms)
 		reply_add_int(out, "dnd_until_ms", until_ms);
