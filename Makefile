@@ -12,7 +12,7 @@ VERSION    := $(shell cat src/VERSION)
 # Debian package for each library (pkg-config name), and the tools the targets need.
 PKGS       := libnghttp2 libcrypto libssl jansson libevent libevent_pthreads sqlite3 inih cmocka
 DEBS       := gcc clang clang-format libclang-rt-14-dev pkg-config libnghttp2-dev libssl-dev \
-              libjansson-dev libevent-dev libsqlite3-dev libinih-dev libcmocka-dev python3 \
+              libjansson-dev libevent-dev libsqlite3-dev libinih-dev libcmocka-dev python3 python3-h2 \
               cppcheck systemd
 
 WARN       := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wswitch-enum

@@ -186,6 +186,8 @@ static void payload_write(const struct payload_call *call, body_write_fn *write,
 		.data = call->data,
 	};
 
+	if (call->max_bytes && call->max_bytes < max_bytes)
+		max_bytes = call->max_bytes;
 	body_fit(&body, write, max_bytes, name_copies, out, truncated);
 	if (body.name.failed)
 		out->failed = true;

@@ -143,8 +143,8 @@ static void decline_device(
 		return;
 	target->out = true;
 	if (target->result == DEVICE_PENDING)
-		ended->withdrawn += push_cancel(flow, callee, target, DEVICE_SKIPPED,
-					    SKIP_DECLINED) == CANCEL_WITHDRAWN;
+		ended->withdrawn +=
+			callee_withdraw(flow, callee, target, DEVICE_SKIPPED, SKIP_DECLINED);
 	target->result = DEVICE_SKIPPED;
 	target->skip = SKIP_DECLINED;
 	callee_settle(flow, callee);
@@ -162,8 +162,7 @@ static void device_rings(
 	ended->known |= callee->attempt > 0;
 	if (!target || target->result != DEVICE_PENDING || callee->state != CALL_RINGING)
 		return;
-	ended->withdrawn +=
-		push_cancel(flow, callee, target, DEVICE_SKIPPED, SKIP_RINGING) == CANCEL_WITHDRAWN;
+	ended->withdrawn += callee_withdraw(flow, callee, target, DEVICE_SKIPPED, SKIP_RINGING);
 	call_settle(flow, callee->call);
 }
 

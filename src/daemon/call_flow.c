@@ -173,7 +173,7 @@ static void start_pushes(struct flow *flow, struct callee *callee)
 		struct target *target = &callee->targets[i];
 
 		if (target->result == DEVICE_PENDING && !target->send_at_us)
-			push_start(flow, callee, target);
+			callee_push(flow, callee, target);
 		tell_target(flow, callee, target);
 	}
 }
@@ -201,6 +201,7 @@ static struct callee *place(struct flow *flow, struct request *request, const ch
 	callee->deadline_us = times->deadline_us;
 	callee->event =
 		request->event; /* moved; request->event.root stays borrowed for the handler */
+	callee_own_pushes(callee);
 	return callee;
 }
 

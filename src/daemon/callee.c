@@ -13,8 +13,8 @@ static size_t withdraw_pushes(struct flow *flow, struct callee *callee)
 
 	for (size_t i = 0; i < callee->target_count; i++) {
 		if (callee->targets[i].result == DEVICE_PENDING)
-			withdrawn += push_cancel(flow, callee, &callee->targets[i],
-					     DEVICE_WITHDRAWN, SKIP_NONE) == CANCEL_WITHDRAWN;
+			withdrawn += callee_withdraw(
+				flow, callee, &callee->targets[i], DEVICE_WITHDRAWN, SKIP_NONE);
 	}
 	return withdrawn;
 }
@@ -225,7 +225,7 @@ void callee_run_due(struct flow *flow, struct callee *callee)
 	}
 	for (size_t i = 0; i < callee->target_count; i++) {
 		if (callee->targets[i].send_at_us && now_us >= callee->targets[i].send_at_us)
-			push_start(flow, callee, &callee->targets[i]);
+			callee_push(flow, callee, &callee->targets[i]);
 	}
 	callee_settle(flow, callee);
 }

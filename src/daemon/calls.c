@@ -133,14 +133,6 @@ void calls_note_state(struct calls *calls, struct callee *callee, enum call_stat
 	calls->ended_count++;
 }
 
-static void target_clear(struct target *target)
-{
-	free(target->name);
-	free(target->app);
-	free(target->contact);
-	free(target->token);
-}
-
 void calls_remove_callee(struct calls *calls, struct callee *callee)
 {
 	struct call *call = callee->call;

@@ -10,34 +10,12 @@
 #include <pbxpush/core/event.h>
 #include <pbxpush/core/ports.h>
 
+#include "target.h"
+
 /*
  * The table of calls. A `call` is a Call-ID; under it there is a `callee` for each user and attempt
  * that the PBX asked about; a callee has a `target` for each device. Times in *_us are monotonic, in *_ms Unix.
  */
-
-struct push; /* one push in flight, call_push.c */
-
-/* One device in one callee. */
-struct target {
-	char *name, *app, *contact; /* owned; app "" where it is unknown */
-	char *token;                /* the token a push goes to, owned, "" where there is none */
-	enum push_type push;
-	enum push_environment environment;
-	bool may_probe; /* `environment = auto`, and the other one has not been tried yet */
-	bool learn;     /* `environment = auto`: an accepted push proves the environment */
-	bool shared;    /* same-phone: another callee of this call wakes this phone */
-	bool out;       /* this phone declined: it neither rings nor counts */
-	bool dead;      /* this call's push found the token dead */
-	enum device_result result;
-	enum skip_reason skip;
-	int status, attempts;
-	char reason[40], apns_id[37];
-	struct push *in_flight; /* NULL where none is */
-	int64_t send_at_us;     /* registered-delay: when the push goes out, 0: it has */
-	int64_t accepted_us, ended_us;
-	bool registered; /* a REGISTER came after the call */
-	int64_t wake_ms; /* -1: it was there before */
-};
 
 /* A client that waits for the answer to a `call`. */
 struct waiter {
@@ -72,6 +50,7 @@ struct callee {
 	int64_t forget_us; /* when an ended, or an answered one whose end was lost, is forgotten */
 	bool truncated;
 
+	struct push_owner owner; /* of the targets' pushes */
 	struct target *targets;
 	size_t target_count;
 	bool present;    /* a phone without push data is registered */
@@ -136,7 +115,8 @@ void calls_remove_bare(struct calls *calls, struct call *call);
 /* Target of this name, or with this token; NULL where there is none. Empty strings match nothing. */
 struct target *callee_find_target(struct callee *callee, const char *name, const char *token);
 
-/* True while a push is in flight or may still come: for a phone that another user of the call shares, too. */
+/* True while a push is in flight, or one may still be built from the event: also for a phone that another user
+ * of the call shares. */
 bool callee_has_pushes(const struct callee *callee);
 
 #endif

@@ -133,14 +133,16 @@ bool target_is_live(const struct callee *callee, const struct target *target);
 
 /* ---- call_push.c ---- */
 
-/* Sends the push of a target that is pending; sets its result where that fails at once. */
-void push_start(struct flow *flow, struct callee *callee, struct target *target);
+/* Makes the callee the owner of its targets' pushes, once its event is in place. */
+void callee_own_pushes(struct callee *callee);
 
-enum cancel_result push_cancel(struct flow *flow, struct callee *callee, struct target *target,
+/* Sends the push of a pending target. */
+void callee_push(struct flow *flow, struct callee *callee, struct target *target);
+
+/* Calls a pending push back; true where it surely was not sent. Another user of the call whose phone
+ * this is gets its own push then. */
+bool callee_withdraw(struct flow *flow, struct callee *callee, struct target *target,
 	enum device_result result, enum skip_reason skip);
-
-/* The callee is being freed while a push is in flight. */
-void push_orphan(struct push *push);
 
 /* ---- targets.c ---- */
 

@@ -19,6 +19,7 @@ struct payload_call {
 	int64_t started_ms, expires_ms; /* Unix ms */
 	const char *data;               /* a JSON object as text, or NULL */
 	const char *fallback_name;      /* unknown-caller or anonymous-caller: never empty */
+	size_t max_bytes;               /* a tighter bound than Apple's, 0: none */
 };
 
 /*
