@@ -141,6 +141,7 @@ static void give(struct sim_request *request)
 {
 	struct sim_conn *conn = request->conn;
 
+	conn->fault.shy = false;
 	switch (request->action) {
 	case SIM_SILENT:
 		return;
@@ -163,6 +164,10 @@ static void give(struct sim_request *request)
 			request->reason[0] ? request->reason : NULL);
 		request->status = 200;
 		break;
+	case SIM_GOAWAY_BEFORE:
+		sim_session_goaway(conn, request->stream_id > 1 ? request->stream_id - 2 : 0,
+			NGHTTP2_NO_ERROR, request->reason[0] ? request->reason : NULL);
+		return;
 	case SIM_ANSWER:
 		break;
 	}

@@ -177,7 +177,7 @@ static bool conn_read(struct sim_conn *conn)
 /* Takes from the session what it has to say. False when the session has failed. */
 static bool conn_fill(struct sim_conn *conn)
 {
-	while (conn->http2 && !conn->failed && conn->out.len < OUT_FULL_BYTES) {
+	while (conn->http2 && !conn->failed && !conn->fault.shy && conn->out.len < OUT_FULL_BYTES) {
 		const uint8_t *data;
 		ssize_t n = nghttp2_session_mem_send(conn->http2, &data);
 

@@ -232,6 +232,16 @@ static bool run_no_window(const struct command *command)
 	return run_fault(command, &command->sim->tuning.fault.no_window, conn_no_window);
 }
 
+static void conn_shy(const struct command *command, struct sim_conn *conn)
+{
+	conn->fault.shy = json_is_true(command->value);
+}
+
+static bool run_late_settings(const struct command *command)
+{
+	return run_fault(command, &command->sim->tuning.fault.shy, conn_shy);
+}
+
 static bool run_delay(const struct command *command)
 {
 	if (!json_is_integer(command->value) || json_integer_value(command->value) < 0)
@@ -309,7 +319,7 @@ static void conn_well(const struct command *command, struct sim_conn *conn)
 	(void)command;
 	if (conn->fault.no_window && conn->http2)
 		sim_session_open_window(conn);
-	conn->fault.no_window = conn->fault.deaf_to_ping = false;
+	conn->fault.no_window = conn->fault.deaf_to_ping = conn->fault.shy = false;
 	sim_conn_pause(conn, false);
 }
 
@@ -338,6 +348,7 @@ static const struct {
 	{"pause", run_pause},
 	{"ignore_pings", run_no_pings},
 	{"stall_window", run_no_window},
+	{"late_settings", run_late_settings},
 	{"delay_ms", run_delay},
 	{"clock_skew_s", run_skew},
 	{"alpn", run_alpn},

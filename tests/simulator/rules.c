@@ -15,6 +15,7 @@ static const char *const actions[] = {
 	[SIM_REFUSE] = "refuse",
 	[SIM_RESET_STREAM] = "reset-stream",
 	[SIM_GOAWAY] = "goaway",
+	[SIM_GOAWAY_BEFORE] = "goaway-before",
 	[SIM_CLOSE] = "close",
 	[SIM_RESET] = "reset",
 };

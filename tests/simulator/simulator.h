@@ -47,12 +47,13 @@ struct sim_jwt {
 
 enum sim_action {
 	SIM_ANSWER,
-	SIM_SILENT,       /* never answer */
-	SIM_REFUSE,       /* RST_STREAM(REFUSED_STREAM): surely not processed */
-	SIM_RESET_STREAM, /* RST_STREAM(INTERNAL_ERROR): fate unknown */
-	SIM_GOAWAY,       /* GOAWAY that covers this stream, which is then answered */
-	SIM_CLOSE,        /* close the connection in an orderly way, unanswered */
-	SIM_RESET,        /* TCP RST, unanswered */
+	SIM_SILENT,        /* never answer */
+	SIM_REFUSE,        /* RST_STREAM(REFUSED_STREAM): surely not processed */
+	SIM_RESET_STREAM,  /* RST_STREAM(INTERNAL_ERROR): fate unknown */
+	SIM_GOAWAY,        /* GOAWAY that covers this stream, which is then answered */
+	SIM_GOAWAY_BEFORE, /* GOAWAY that leaves this stream out */
+	SIM_CLOSE,         /* close the connection in an orderly way, unanswered */
+	SIM_RESET,         /* TCP RST, unanswered */
 };
 
 enum sim_garbage {
@@ -82,6 +83,7 @@ struct sim_fault {
 	bool paused;       /* neither read nor write: a half-open connection */
 	bool deaf_to_ping; /* PINGs get no ACK */
 	bool no_window;    /* the connection's window is never opened again */
+	bool shy;          /* says nothing, SETTINGS neither, before its first answer */
 };
 
 /* What control commands change and `reset` brings back. */
