@@ -42,6 +42,11 @@ class Skip(Exception):
     """Raised by a test that cannot run here; the text says why."""
 
 
+def token(number):
+    """The token of phone `number`."""
+    return f"{number:064x}"
+
+
 def wait_until(condition, deadline_s=DEADLINE_S, what="condition"):
     """Asks until the condition is true, and returns what it returned."""
     end = time.monotonic() + deadline_s
@@ -244,6 +249,10 @@ class Simulator(Program):
 
     def requests(self):
         return [line for line in self.log() if "stream" in line]
+
+    def attempts(self, number):
+        """Every request to a phone."""
+        return [line for line in self.requests() if line["token"] == token(number)]
 
     def events(self, name):
         return [line for line in self.log() if line.get("event") == name]
@@ -497,7 +506,7 @@ class Lab:
         self.config, self.expected_violations = config, violations
         self.start, self.log = start, log
         self.simulator = self.sandbox = self.daemon = self.place = None
-        self.clients = []
+        self.clients, self.last_call = [], 0
 
     def __enter__(self):
         try:
@@ -535,6 +544,43 @@ class Lab:
     def events(self):
         """The client that most tests need."""
         return self.clients[0] if self.clients else self.client()
+
+    def phones(self, count):
+        """Users u0, u1, ... each with a phone, whose token is token(number)."""
+        for number in range(count):
+            self.events.post(id=f"phone {number}", event="register", user=f"u{number}",
+                             app=self.app.bundle, token=token(number))
+        for number in range(count):
+            assert self.events.reply(f"phone {number}", START_S)["stored"]
+
+    def call(self, number, **event):
+        """Calls user `number`, and returns the reply's only device."""
+        return self.device(self.post_call(number, **event))
+
+    def post_call(self, number, **event):
+        """The same without waiting: an id for device()."""
+        self.last_call += 1
+        return self.events.post(
+            event="call", call=f"call-{self.last_call}", to=f"u{number}", **event)
+
+    def device(self, event_id, deadline_s=START_S):
+        devices = self.events.reply(event_id, deadline_s)["devices"]
+        assert len(devices) == 1, devices
+        return devices[0]
+
+    def wait_ready(self, connections):
+        """Until so many connections to the simulator stand."""
+        def ready():
+            states = [conn["state"] for conn in self.simulator.stats()["open"]]
+            return states.count("open") == connections
+        wait_until(ready, START_S, f"{connections} connections")
+
+    def route(self):
+        """The only route in use, as the status shows it."""
+        routes = [route for route in self.daemon.status()["routes"]
+                  if route["environment"] == self.app.environment]
+        assert len(routes) == 1, routes
+        return routes[0]
 
     def ctl(self, *args, stdin=None, deadline_s=START_S):
         """Runs pbxpushctl against this daemon."""
