@@ -274,8 +274,12 @@ static void conn_on_read(evutil_socket_t fd, short what, void *arg)
 	if (conn->fault.paused)
 		return;
 	conn->pumping = true;
-	if (conn->state == SIM_HANDSHAKE)
+	if (conn->state == SIM_HANDSHAKE) {
 		conn_handshake(conn);
+		/* SETTINGS first (RFC 9113 3.4): a GOAWAY is written past the session. */
+		if (conn->state == SIM_OPEN && !conn->dead)
+			conn_flush(conn);
+	}
 	while (conn->state == SIM_OPEN && conn->http2 && !conn->dead && !conn->doom &&
 		!conn->fault.paused && reads < READS_A_TURN && conn_read(conn))
 		reads++;
