@@ -161,8 +161,10 @@ static void on_ended(void *arg, struct connection *connection, struct stream *st
 
 static void on_settled(void *arg, struct connection *connection)
 {
-	(void)connection;
-	route_pump(arg);
+	/* What it lost goes out again from the loop, after the other connections have been heard: often
+	 * they all end at the same moment. */
+	if (connection_state(connection) != CONNECTION_DEAD)
+		route_pump(arg);
 }
 
 /* What serves: connecting ones, and ready ones that are not silent. */

@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Row 6. A connection is lost, healing it takes half a minute, and real-time pushes die. Right: a warm
+second connection takes over at once; with both lost, a call waits for a handshake and no longer."""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import harness  # noqa: E402
+from harness import Lab  # noqa: E402
+
+CALLS = 50
+HEALED_MS = 5000  # of a handshake on a busy machine; what goes wrong costs the call's deadline
+
+
+def test_second_connection_takes_over_without_a_handshake():
+    with Lab() as lab:
+        lab.phones(CALLS)
+        lab.wait_ready(2)
+        lab.call(0)
+        # From now on no handshake comes to an end.
+        lab.simulator.control(pause=True, connection="new")
+        lab.simulator.control(goaway={}, connection=1)
+        calls = [lab.post_call(number) for number in range(1, CALLS)]
+        for call in calls:
+            device = lab.device(call)
+            assert (device["result"], device["attempts"]) == ("accepted", 1), device
+            assert device["ms"] < HEALED_MS, device
+        assert {r["connection"] for r in lab.simulator.requests()[1:]} == {2}
+        lab.simulator.control(pause=False)
+        lab.wait_ready(2)
+
+
+def test_pushes_in_flight_move_to_the_second():
+    with Lab() as lab:
+        lab.phones(CALLS)
+        lab.wait_ready(2)
+        lab.call(0)
+        lab.simulator.control(pause=True, connection="new")
+        lab.simulator.rule(connection=1, action="silent", times=1)
+        lab.simulator.rule(connection=1, action="reset", times=1)
+        calls = [lab.post_call(number) for number in range(1, CALLS)]
+        for number, call in enumerate(calls, 1):
+            device = lab.device(call)
+            assert device["result"] == "accepted" and device["ms"] < HEALED_MS, device
+            assert len({r["apns_id"] for r in lab.simulator.attempts(number)}) == 1
+        assert lab.daemon.metric("pbxpush_retries_total", reason="connection") >= 2
+        lab.simulator.control(pause=False)
+
+
+def lose_both(how):
+    with Lab() as lab:
+        lab.phones(CALLS)
+        lab.wait_ready(2)
+        lab.call(0)
+        lab.simulator.control(**{how: True}, connection="open")
+        calls = [lab.post_call(number) for number in range(CALLS)]
+        for number, call in enumerate(calls):
+            device = lab.device(call)
+            assert device["result"] == "accepted" and device["ms"] < HEALED_MS, device
+            assert len(lab.simulator.attempts(number)) == 1 + (number == 0)
+        lab.wait_ready(2)
+
+
+def test_both_reset():
+    lose_both("rst")
+
+
+def test_both_closed():
+    lose_both("close")
+
+
+if __name__ == "__main__":
+    harness.main(globals())
