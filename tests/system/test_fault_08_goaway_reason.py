@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Row 8. GOAWAY data names a reason, such as BadCertificateEnvironment, and nobody reads it. Right: the
+reason is in log, status and metric; a fault of the configuration raises the route's alarm; the
+connection is tried again with pauses, not in a hot loop; and all is well once it is mended."""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import harness  # noqa: E402
+from harness import Lab, wait_until  # noqa: E402
+
+ONE = {"apns": {"connections": 1}}
+REASON = "BadCertificateEnvironment"
+
+
+def test_configuration_fault_raises_the_alarm():
+    with Lab(config=ONE) as lab:
+        lab.phones(1)
+        lab.simulator.rule(action="goaway-before", reason=REASON)
+        call = lab.post_call(0)
+        wait_until(lambda: lab.daemon.metric("pbxpush_goaway_total", reason=REASON) >= 4, 30)
+        route = lab.route()
+        assert REASON in route["alarm"], route
+        assert REASON in route["last_error"], route
+        log = lab.daemon.stderr()
+        assert log.count(f'alarm="GOAWAY error=0 reason={REASON}"') == 1, log
+        times = [event["ms"] for event in lab.simulator.events("goaway")]
+        assert times[3] - times[0] > 20, times
+        assert len(times) < 30, times
+        lab.simulator.control(clear_rules=True)
+        device = lab.device(call)
+        assert device["result"] == "accepted", device
+        assert len({r["apns_id"] for r in lab.simulator.attempts(0)}) == 1
+        route = lab.route()
+        assert route["alarm"] is None and route["last_error"] is None, route
+
+
+def test_other_reasons_raise_none():
+    with Lab(config=ONE) as lab:
+        lab.phones(1)
+        for reason in ("Shutdown", "IdleTimeout", "NobodyKnowsThisOne"):
+            lab.call(0)
+            lab.simulator.control(goaway={"reason": reason, "code": 2})
+        lab.call(0)
+        assert lab.route()["alarm"] is None
+        for reason in ("Shutdown", "IdleTimeout", "other"):
+            assert lab.daemon.metric("pbxpush_goaway_total", reason=reason) == 1, reason
+            assert f"GOAWAY error=2 reason={reason}" in lab.daemon.stderr()
+
+
+if __name__ == "__main__":
+    harness.main(globals())
