@@ -20,8 +20,7 @@ static struct app *app_find(const struct apns *apns, const char *bundle_id)
 	return app;
 }
 
-/* Moved forward only; one that fires too soon looks again. */
-static void deadlines_arm(struct apns *apns)
+void apns_arm_deadlines(struct apns *apns)
 {
 	const struct delivery *first = ledger_first_due(&apns->ledger);
 
@@ -50,7 +49,7 @@ static uint64_t apns_send(void *self, const struct push_request *request, int64_
 	if (!delivery)
 		return 0;
 	route_enqueue(app->routes[request->environment], delivery, false);
-	deadlines_arm(apns);
+	apns_arm_deadlines(apns);
 	/* Once for all that are handed in before the loop comes round. */
 	event_active(apns->pump, EV_TIMEOUT, 0);
 	return delivery->ticket;
@@ -78,7 +77,7 @@ static enum cancel_result apns_cancel(void *self, uint64_t ticket)
 		route_take(delivery_home(delivery), delivery);
 	if (delivery->ambiguous) { /* an earlier attempt may have arrived: done tells so, soon */
 		ledger_hurry(delivery);
-		deadlines_arm(apns);
+		apns_arm_deadlines(apns);
 		return CANCEL_TOO_LATE;
 	}
 	delivery_drop(delivery);
@@ -139,7 +138,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 	apns->deadline_us = 0;
 	while ((delivery = ledger_first_due(&apns->ledger)) && delivery->by_deadline.due <= now_us)
 		delivery_overdue(delivery);
-	deadlines_arm(apns);
+	apns_arm_deadlines(apns);
 	event_active(apns->pump, EV_TIMEOUT, 0); /* streams became free */
 }
 

@@ -25,7 +25,7 @@ struct apns_route {
 	bool leaving; /* no app uses it any more: freed when its connections are gone */
 };
 
-/* Shared by apns.c (the port, the loop) and setup.c (the configuration). */
+/* Shared by apns.c (the port, the loop), tokens.c, plan.c and setup.c (the configuration). */
 struct apns {
 	struct event_base *base;
 	struct apns_observer observer;
@@ -42,10 +42,22 @@ struct apns {
 	bool closing;
 };
 
-/* ---- setup.c ---- */
+/* ---- apns.c ---- */
+
+/* Sets the timer for the first deadline. Moved forward only; one that fires too soon looks again. */
+void apns_arm_deadlines(struct apns *apns);
+
+/* ---- tokens.c ---- */
+
+struct provider_now apns_now(void);
 
 /* Signs new provider tokens where it is time, and keeps them. */
 void apns_refresh_tokens(struct apns *apns);
+
+/* As provider_token_expired(); keeps what was signed. self: the struct apns. */
+bool apns_token_expired(void *self, struct provider_token *token, unsigned generation);
+
+/* ---- setup.c ---- */
 
 /* Frees routes, and then keys, that nobody uses any more. */
 void apns_sweep(struct apns *apns);

@@ -38,7 +38,7 @@ void connection_close_socket(struct connection *connection)
 	if (connection->ssl) {
 		/* After a fatal error OpenSSL forbids it. */
 		if (connection->shaken && !connection->broken)
-			SSL_shutdown(connection->ssl); /* close_notify, as far as it goes */
+			SSL_shutdown(connection->ssl);
 		SSL_free(connection->ssl);
 		connection->ssl = NULL;
 		ERR_clear_error();

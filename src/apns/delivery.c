@@ -143,12 +143,35 @@ void ledger_hurry(struct delivery *delivery)
 	heap_set(&delivery->ledger->deadlines, &delivery->by_deadline, 0);
 }
 
+struct app *app_new(const char *bundle_id)
+{
+	size_t len = strlen(bundle_id);
+	struct app *app = calloc(1, sizeof(*app) + len + 1);
+
+	if (!app)
+		return NULL;
+	app->bundle_id = memcpy(app + 1, bundle_id, len + 1);
+	if (asprintf(&app->voip_topic, "%s.voip", bundle_id) < 0) {
+		free(app);
+		return NULL;
+	}
+	for (size_t i = 0; i < 2; i++)
+		TAILQ_INIT(&app->lanes[i].waiting);
+	return app;
+}
+
 void app_release(struct app *app)
 {
 	if (!app->removed || app->pending)
 		return;
 	free(app->voip_topic);
 	free(app);
+}
+
+void app_free(struct app *app)
+{
+	app->removed = true;
+	app_release(app);
 }
 
 void delivery_drop(struct delivery *delivery)

@@ -114,7 +114,13 @@ void delivery_finish(struct delivery *delivery, const struct push_result *result
 /* Ends it without an answer: with the last "try again" there was, else as ambiguous or never sent. */
 void delivery_give_up(struct delivery *delivery, const char *reason);
 
-/* Removes an app from memory, when the last delivery has left it. */
+/* NULL when memory is short. */
+struct app *app_new(const char *bundle_id);
+
+/* Frees it: now, or with its last delivery. */
+void app_free(struct app *app);
+
+/* Frees a removed app when its last delivery has left it. */
 void app_release(struct app *app);
 
 #endif

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+#include "apns_world.h"
+
+/* SIGHUP: another configuration while pushes wait and fly. */
+
+static void accept_all(struct peer *peer, struct peer_request *request)
+{
+	(void)peer;
+	peer_answer(request, "200", "");
+}
+
+static void ignore_all(struct peer *peer, struct peer_request *request)
+{
+	(void)peer, (void)request;
+}
+
+static enum err reload(struct world *world, size_t app_count, char *why)
+{
+	return apns_reconfigure(world->apns, &world->options, world->apps, app_count, why, 256);
+}
+
+static void a_bad_reload_changes_nothing(void **state)
+{
+	struct world *world = *state;
+	char why[256] = "";
+
+	world_start(world, accept_all);
+	world_send(world);
+	world_finish(world);
+	world->apps[0].key_file = "/nowhere/x.p8";
+	assert_int_equal(reload(world, 2, why), ERR_IO);
+	assert_non_null(strstr(why, "/nowhere/x.p8"));
+	world->apps[0].key_file = world->key_file;
+	world->options.production = "not a host:x";
+	assert_int_equal(reload(world, 2, why), ERR_INVAL);
+	world->options.production = world->host;
+	world->options.ca_file = "/nowhere/ca.pem";
+	assert_int_equal(reload(world, 2, why), ERR_CRYPTO);
+	world_send(world);
+	world_finish(world);
+	world_expect(world, 1, PUSH_ACCEPTED, 200, "");
+	assert_int_equal(world->peer.count, 1);
+}
+
+static void an_equal_reload_keeps_connections(void **state)
+{
+	struct world *world = *state;
+	char why[256] = "";
+
+	world_start(world, accept_all);
+	world_send(world);
+	world_finish(world);
+	assert_int_equal(reload(world, 2, why), ERR_OK);
+	world_send(world);
+	world_finish(world);
+	assert_int_equal(world->peer.count, 1);
+}
+
+static void a_reload_loses_no_push(void **state)
+{
+	static const char *const ROWS[] = {"another key", "an app more", "another host"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+		void *fresh;
+		char why[256] = "", other[64];
+		world_setup(&fresh);
+		struct world *world = fresh;
+		world->peer.limit = 2;
+		world->app_count = i == 1 ? 1 : 2;
+		world_start(world, ignore_all);
+		for (int n = 0; n < 10; n++)
+			world_send(world);
+		WORLD_UNTIL(world, world->peer.requests == 2);
+		snprintf(other, sizeof(other), "localhost:%d", world->peer.port);
+		if (i == 0)
+			world->apps[0].key_file = world->apps[1].key_file = world->other_key_file;
+		if (i == 2)
+			world->options.production = other;
+		assert_int_equal(reload(world, 2, why), ERR_OK);
+		world->peer.script = accept_all;
+		/* Those that fly finish where they are. */
+		WORLD_UNTIL(world, world->peer.count == 2 && world->peer.requests > 3);
+		struct peer_connection *old = world->peer.connections[0];
+		for (struct peer_request *at = old->requests; at; at = at->next)
+			peer_answer(at, "200", "");
+		peer_flush(old);
+		world_finish(world);
+		for (int n = 0; n < 10; n++) {
+			world_expect(world, n, PUSH_ACCEPTED, 200, "");
+			if (world->results[n].attempts != 1)
+				fail_msg("%s: attempts", ROWS[i]);
+		}
+		WORLD_UNTIL(world, old->closed);
+		assert_int_equal(old->served, 2);
+		world_teardown(&fresh);
+	}
+}
+
+static void an_app_that_is_gone_takes_its_pushes_along(void **state)
+{
+	struct world *world = *state;
+	char why[256] = "";
+
+	world->peer.limit = 1;
+	world_start(world, ignore_all);
+	for (int i = 0; i < 3; i++)
+		world_send_app(world, 1, PATIENCE_MS);
+	WORLD_UNTIL(world, world->peer.requests == 1);
+	assert_int_equal(reload(world, 1, why), ERR_OK);
+	assert_int_equal(world->done, 0);
+	WORLD_UNTIL(world, world->done == 2);
+	world_expect(world, 1, PUSH_NOT_SENT, 0, "connection");
+	world_expect(world, 2, PUSH_NOT_SENT, 0, "connection");
+	struct peer_connection *old = world->peer.connections[0];
+	peer_answer(old->requests, "200", "");
+	peer_flush(old);
+	world_finish(world);
+	world_expect(world, 0, PUSH_ACCEPTED, 200, "");
+	assert_int_equal(world_send_app(world, 1, PATIENCE_MS), 0);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(a_bad_reload_changes_nothing),
+		T(an_equal_reload_keeps_connections),
+		cmocka_unit_test(a_reload_loses_no_push),
+		T(an_app_that_is_gone_takes_its_pushes_along),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
