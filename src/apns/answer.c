@@ -190,10 +190,11 @@ static void route_raise_alarm(struct route *route, const char *reason)
 /* The `date` header, at the first answer of a connection and when APNs minds the token's age. */
 static void answer_check_clock(struct route *route, struct connection *connection, int status)
 {
+	if (connection_record(connection)->answered && status != 403)
+		return;
 	int64_t date_s = connection_date_s(connection);
 	int64_t skew_s = date_s - clock_wall_ms() / 1000;
-
-	if ((connection_record(connection)->answered && status != 403) || date_s < 0)
+	if (date_s < 0)
 		return;
 	bool known = *route->skew;
 	route->skew[0] = '\0';

@@ -175,16 +175,10 @@ void session_set_callbacks(nghttp2_session_callbacks *callbacks)
 	nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
 }
 
-int64_t session_date_s(struct session *session)
+int64_t session_date_s(const struct session *session)
 {
 	struct tm tm = {0};
-	const char *end;
+	const char *end = strptime(session->date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
 
-	if (strcmp(session->date, session->parsed_date) !=
-		0) { /* once a second, not once an answer */
-		strcpy(session->parsed_date, session->date);
-		end = strptime(session->date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
-		session->date_s = end && !*end ? (int64_t)timegm(&tm) : -1;
-	}
-	return session->date_s;
+	return end && !*end ? (int64_t)timegm(&tm) : -1;
 }

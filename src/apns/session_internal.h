@@ -24,8 +24,7 @@ struct session {
 	uint32_t goaway_error;
 	size_t goaway_len;
 	char goaway[GOAWAY_DATA_MAX];
-	char date[DATE_SIZE], parsed_date[DATE_SIZE];
-	int64_t date_s; /* parsed_date as Unix time */
+	char date[DATE_SIZE];
 };
 
 void session_set_callbacks(nghttp2_session_callbacks *callbacks);

@@ -159,8 +159,8 @@ static inline void world_start(
 	char why[256] = "";
 
 	world->peer.script = script;
-	if (apns_new(world->base, &world->options, world->apps, world->app_count, &world->observer, &world->apns,
-		    why, sizeof(why)))
+	if (apns_new(world->base, &world->options, world->apps, world->app_count, &world->observer,
+		    &world->apns, why, sizeof(why)))
 		fail_msg("%s", why);
 	world->transport = apns_transport(world->apns);
 }

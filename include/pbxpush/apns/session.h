@@ -135,8 +135,8 @@ bool session_peer_is_leaving(const struct session *session);
 const char *session_goaway_data(const struct session *session, size_t *len);
 uint32_t session_goaway_error(const struct session *session);
 
-/* The `date` header of the last answer, "" where none came (Unix time: session_date_s, -1 unknown). */
-int64_t session_date_s(struct session *session);
+/* The `date` header of the last answer as Unix time, -1 where none came. Parses: not for every answer. */
+int64_t session_date_s(const struct session *session);
 
 /* For tests: the id of the next stream (RFC 9113 5.1.1 spends them). */
 void session_skip_ids(struct session *session, int32_t next_id);
