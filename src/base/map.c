@@ -8,6 +8,8 @@
 #include <pbxpush/base/siphash.h>
 
 #define MAP_FIRST 16
+/* Buckets taken along with each node that is added. */
+#define MAP_MOVED 2
 
 static uint64_t map_seed[2];
 static pthread_once_t map_seed_once = PTHREAD_ONCE_INIT;
@@ -41,15 +43,41 @@ enum err map_init(struct map *map)
 void map_free(struct map *map)
 {
 	free(map->buckets);
+	free(map->old);
 	*map = (struct map){0};
 }
 
-static void map_link(struct map_node **buckets, size_t mask, struct map_node *node)
+/* The one bucket where nodes of this hash are. */
+static struct map_node **map_bucket(const struct map *map, uint64_t hash)
 {
-	struct map_node **bucket = &buckets[node->hash & mask];
+	if (map->old && (hash & map->old_mask) >= map->moved)
+		return &map->old[hash & map->old_mask];
+	return &map->buckets[hash & map->mask];
+}
 
+static void map_link(struct map_node **bucket, struct map_node *node)
+{
 	node->next = *bucket;
 	*bucket = node;
+}
+
+/* The next doubling is as many nodes away as the old table has buckets: this one is done by
+ * then. */
+static void map_move(struct map *map)
+{
+	struct map_node *next;
+
+	for (int i = 0; i < MAP_MOVED && map->old; i++) {
+		struct map_node *node = map->old[map->moved++];
+		for (; node; node = next) {
+			next = node->next;
+			map_link(map_bucket(map, node->hash), node);
+		}
+		if (map->moved <= map->old_mask)
+			continue;
+		free(map->old);
+		map->old = NULL;
+	}
 }
 
 static void map_grow(struct map *map)
@@ -59,24 +87,20 @@ static void map_grow(struct map *map)
 
 	if (!buckets)
 		return;
-	for (size_t i = 0; i <= map->mask; i++) {
-		struct map_node *next;
-		for (struct map_node *node = map->buckets[i]; node; node = next) {
-			next = node->next;
-			map_link(buckets, mask, node);
-		}
-	}
-	free(map->buckets);
+	map->old = map->buckets;
+	map->old_mask = map->mask;
+	map->moved = 0;
 	map->buckets = buckets;
 	map->mask = mask;
 }
 
 void map_add(struct map *map, struct map_node *node, uint64_t hash)
 {
-	if (map->count > map->mask)
+	if (map->count > map->mask && !map->old)
 		map_grow(map);
+	map_move(map);
 	node->hash = hash;
-	map_link(map->buckets, map->mask, node);
+	map_link(map_bucket(map, hash), node);
 	map->count++;
 }
 
@@ -84,7 +108,7 @@ void map_remove(struct map *map, struct map_node *node)
 {
 	if (!map->count)
 		return;
-	struct map_node **at = &map->buckets[node->hash & map->mask];
+	struct map_node **at = map_bucket(map, node->hash);
 	while (*at && *at != node)
 		at = &(*at)->next;
 	if (!*at)
@@ -107,7 +131,7 @@ struct map_node *map_find(const struct map *map, const void *key, size_t len, ma
 	if (!map->count)
 		return NULL;
 	uint64_t hash = map_hash(key, len);
-	return map_search(map->buckets[hash & map->mask], hash, key, len, equal);
+	return map_search(*map_bucket(map, hash), hash, key, len, equal);
 }
 
 struct map_node *map_find_next(
@@ -116,14 +140,58 @@ struct map_node *map_find_next(
 	return map_search(node->next, node->hash, key, len, equal);
 }
 
+/* The first node in buckets [from, mask]. */
+static struct map_node *map_first(struct map_node *const *buckets, size_t from, size_t mask)
+{
+	for (size_t i = from; i <= mask; i++)
+		if (buckets[i])
+			return buckets[i];
+	return NULL;
+}
+
+/* First what still is in the old table, then the new one. */
 struct map_node *map_next(const struct map *map, const struct map_node *node)
 {
+	struct map_node *found = NULL;
+	size_t old = map->moved, new = 0;
+
 	if (!map->count)
 		return NULL;
 	if (node && node->next)
 		return node->next;
-	for (size_t i = node ? (node->hash & map->mask) + 1 : 0; i <= map->mask; i++)
-		if (map->buckets[i])
-			return map->buckets[i];
-	return NULL;
+	if (node && map->old && (node->hash & map->old_mask) >= map->moved) {
+		old = (node->hash & map->old_mask) + 1;
+	} else if (node) {
+		old = map->old_mask + 1;
+		new = (node->hash & map->mask) + 1;
+	}
+	if (map->old)
+		found = map_first(map->old, old, map->old_mask);
+	return found ? found : map_first(map->buckets, new, map->mask);
+}
+
+static uint64_t bits_reverse(uint64_t x)
+{
+	x = (x & 0x5555555555555555) << 1 | (x >> 1 & 0x5555555555555555);
+	x = (x & 0x3333333333333333) << 2 | (x >> 2 & 0x3333333333333333);
+	x = (x & 0x0f0f0f0f0f0f0f0f) << 4 | (x >> 4 & 0x0f0f0f0f0f0f0f0f);
+	return __builtin_bswap64(x);
+}
+
+/*
+ * Counts bucket numbers up from their highest bit. When the table doubles, a bucket becomes two that
+ * differ in a new highest bit, so they are neighbours in this order: what was walked stays walked.
+ */
+void map_walk(const struct map *map, uint64_t *at, void (*fn)(void *arg, struct map_node *node),
+	void *arg)
+{
+	struct map_node **bucket = map_bucket(map, *at), *next;
+	bool is_old = map->old && bucket == &map->old[*at & map->old_mask];
+	uint64_t mask = is_old ? map->old_mask : map->mask;
+
+	for (struct map_node *node = *bucket; node; node = next) {
+		next = node->next;
+		fn(arg, node);
+	}
+	*at = bits_reverse(bits_reverse(*at | ~mask) + 1);
 }

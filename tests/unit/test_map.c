@@ -145,6 +145,85 @@ static void test_walk(void **state)
 	free(items);
 }
 
+/* Finds everything while some buckets are still in the smaller table, and loses nothing that is
+ * taken out or walked just then. */
+static void test_while_growing(void **state)
+{
+	static struct item items[300];
+	struct map map;
+	bool grew = false;
+
+	(void)state;
+	assert_int_equal(map_init(&map), ERR_OK);
+	for (int i = 0; i < 300; i++) {
+		snprintf(items[i].key, sizeof(items[i].key), "user-%d", i);
+		item_add(&map, &items[i]);
+		if (i % 7 == 3)
+			map_remove(&map, &items[i].node);
+		grew |= map.old != NULL;
+		size_t walked = 0;
+		for (struct map_node *node = map_next(&map, NULL); node;
+			node = map_next(&map, node))
+			walked++;
+		assert_int_equal(walked, map.count);
+		for (int j = 0; j <= i; j++)
+			assert_ptr_equal(
+				item_find(&map, items[j].key), j % 7 == 3 ? NULL : &items[j]);
+	}
+	assert_true(grew);
+	map_free(&map);
+}
+
+struct walk {
+	struct map *map;
+	int seen[3 * ITEMS];
+};
+
+static void see_item(void *arg, struct map_node *node)
+{
+	struct walk *walk = arg;
+	struct item *item = map_entry(node, struct item, node);
+
+	walk->seen[item->serial]++;
+	if (item->serial % 5 == 0) /* the walker may take out what it is shown */
+		map_remove(walk->map, node);
+}
+
+/* A slow walk while the table doubles twice: what was there from the first to the last step is
+ * seen once, what was not is seen at most once. */
+static void test_slow_walk(void **state)
+{
+	struct map map;
+	struct item *items = calloc(3 * ITEMS, sizeof(*items));
+	struct walk *walk = calloc(1, sizeof(*walk));
+	uint64_t at = 0;
+	int added = 50, steps = 0;
+
+	(void)state;
+	assert_non_null(items);
+	assert_non_null(walk);
+	walk->map = &map;
+	assert_int_equal(map_init(&map), ERR_OK);
+	for (int i = 0; i < 3 * ITEMS; i++) {
+		items[i].serial = i;
+		snprintf(items[i].key, sizeof(items[i].key), "user-%d", i);
+	}
+	for (int i = 0; i < added; i++)
+		item_add(&map, &items[i]);
+	do {
+		map_walk(&map, &at, see_item, walk);
+		for (int i = 0; i < 3 && added < 3 * ITEMS; i++)
+			item_add(&map, &items[added++]);
+		assert_true(++steps < 100000);
+	} while (at);
+	assert_true(added > 200); /* the table did double meanwhile */
+	for (int i = 0; i < 3 * ITEMS; i++)
+		assert_true(i < 50 ? walk->seen[i] == 1 : walk->seen[i] <= 1);
+	map_free(&map);
+	free(items);
+	free(walk);
+}
+
 static void test_zeroed(void **state)
 {
 	struct map map = {0};
@@ -163,6 +242,8 @@ int main(void)
 		cmocka_unit_test(test_add_find_remove),
 		cmocka_unit_test(test_equal_keys),
 		cmocka_unit_test(test_walk),
+		cmocka_unit_test(test_while_growing),
+		cmocka_unit_test(test_slow_walk),
 		cmocka_unit_test(test_zeroed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

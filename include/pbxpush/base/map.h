@@ -9,7 +9,8 @@
 #include <pbxpush/base/err.h>
 
 /*
- * A hash table of nodes that live inside the caller's structs (chained, grows by doubling).
+ * A hash table of nodes that live inside the caller's structs (chained). It grows by doubling, a
+ * little with each node that is added, so that no call of map_add() takes long.
  * Keys come from strangers, so the hash is SipHash-1-3 under a random seed of the process.
  * The map owns no node and no key.
  */
@@ -21,6 +22,9 @@ struct map_node {
 struct map {
 	struct map_node **buckets;
 	size_t count, mask;
+	/* While it grows: the smaller table, whose buckets from `moved` on still hold their nodes. */
+	struct map_node **old;
+	size_t old_mask, moved;
 };
 
 /* True when the node has this key. */
@@ -46,9 +50,17 @@ struct map_node *map_find(const struct map *map, const void *key, size_t len, ma
 struct map_node *map_find_next(
 	const struct map_node *node, const void *key, size_t len, map_equal_fn *equal);
 
-/* Walks all nodes: start with NULL, ends with NULL. Removing the node returned last is not allowed
- * before the next one was asked for. */
+/* Walks all nodes: start with NULL, ends with NULL. Nothing may be added meanwhile, and removing the
+ * node returned last is not allowed before the next one was asked for. */
 struct map_node *map_next(const struct map *map, const struct map_node *node);
+
+/*
+ * A step of a walk that takes its time: calls fn for the nodes of one bucket, which fn may remove,
+ * and moves *at on. *at is 0 at the beginning, and again at the end. Between two steps anything
+ * may happen to the map: what is in it all the while is seen exactly once.
+ */
+void map_walk(const struct map *map, uint64_t *at, void (*fn)(void *arg, struct map_node *node),
+	void *arg);
 
 /* The struct around a node. */
 #define map_entry(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
