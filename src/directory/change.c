@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
 #include <string.h>
 
 #include "internal.h"
@@ -23,10 +24,10 @@ static void record_unregister(struct directory *dir, struct record *record)
 		index_remove(&dir->index, record);
 		return;
 	}
-	index_uncount(&dir->index, record);
-	record->registered_until_ms = 0;
-	record->present = false;
-	index_count(&dir->index, record);
+	struct facts facts = record_facts(record);
+	facts.registered_until_ms = 0;
+	facts.present = false;
+	index_update(&dir->index, record, &facts); /* needs no memory */
 }
 
 enum err directory_unregister(struct directory *dir, const char *user, const char *device,
@@ -66,24 +67,45 @@ enum err directory_unregister(struct directory *dir, const char *user, const cha
 /* ---- forget ---- */
 
 /* Names everything that the disk may hold of the user, but for devices. */
-static enum err changes_add_policy(struct changes *changes, const struct user *user)
+static enum err changes_add_settings(struct changes *changes, const struct user *user)
 {
-	enum err err = changes_add(changes, CHANGE_DND, user->name, "");
+	const struct settings *settings = user->settings;
+	enum err err = ERR_OK;
 
+	if (!settings)
+		return ERR_OK;
+	if (settings->dnd)
+		err = changes_add(changes, CHANGE_DND, user->name, "");
+	if (settings->schedule && !err)
+		err = changes_add(changes, CHANGE_SCHEDULE, user->name, "");
+	if (settings->call_waiting >= 0 && !err)
+		err = changes_add(changes, CHANGE_WAITING, user->name, "");
+	for (const struct mute *m = settings->mutes; m && !err; m = m->next)
+		err = changes_add(changes, CHANGE_MUTE, user->name, m->conversation);
 	for (int list = 0; list < LIST_COUNT; list++)
-		for (const struct pattern *p = user->patterns[list]; p && !err; p = p->next)
+		for (const struct pattern *p = settings->patterns[list]; p && !err; p = p->next)
 			err = changes_add(changes, list == LIST_BLOCK ? CHANGE_BLOCK : CHANGE_ALLOW,
 				user->name, p->text);
 	return err;
 }
 
-static void user_forget_policy(struct directory *dir, struct user *user)
+/* index_user_drop() frees what is left. */
+static void user_forget_settings(struct directory *dir, struct user *user)
 {
-	user->dnd = false;
-	user->dnd_until_ms = 0;
+	struct settings *settings = user->settings;
+
+	if (!settings)
+		return;
+	settings->dnd = false;
+	settings->dnd_until_ms = 0;
+	free(settings->schedule);
+	settings->schedule = NULL;
+	settings->call_waiting = -1;
+	while (settings->mutes)
+		index_mute_remove(&dir->index, user, settings->mutes);
 	for (int list = 0; list < LIST_COUNT; list++)
-		while (user->patterns[list])
-			index_pattern_remove(&dir->index, user->patterns[list]);
+		while (settings->patterns[list])
+			index_pattern_remove(&dir->index, settings->patterns[list]);
 }
 
 enum err directory_forget(struct directory *dir, const char *user, const char *device,
@@ -98,7 +120,7 @@ enum err directory_forget(struct directory *dir, const char *user, const char *d
 		if (record_matches(r, device, NULL))
 			err = directory_add_record(&changes, r);
 	if (owner && !device && !err)
-		err = changes_add_policy(&changes, owner);
+		err = changes_add_settings(&changes, owner);
 	if (!err)
 		err = writer_prepare(dir->writer, &changes, done, arg);
 	if (err) {
@@ -114,7 +136,7 @@ enum err directory_forget(struct directory *dir, const char *user, const char *d
 		++*count;
 	}
 	if (owner && !device)
-		user_forget_policy(dir, owner);
+		user_forget_settings(dir, owner);
 	if (owner)
 		index_user_drop(&dir->index, owner);
 	writer_commit(dir->writer, &changes);
@@ -191,20 +213,21 @@ static bool state_worsen(uint8_t *state, enum token_state to)
 static bool record_mark_dead(struct directory *dir, struct record *record,
 	const struct token *token, enum token_state state, int64_t died_ms)
 {
+	struct facts facts = record_facts(record);
 	bool changed = false, changed_time = false;
 
-	index_uncount(&dir->index, record);
 	if (record_has_token(record, token))
-		changed |= state_worsen(&record->token_state, state);
+		changed |= state_worsen(&facts.token_state, state);
 	if (record_has_alert(record, token))
-		changed |= state_worsen(&record->alert_token_state, state);
-	if (died_ms > record->died_ms && (changed || state == TOKEN_UNREGISTERED)) {
-		record->died_ms = died_ms;
+		changed |= state_worsen(&facts.alert_token_state, state);
+	if (died_ms > facts.died_ms && (changed || state == TOKEN_UNREGISTERED)) {
+		facts.died_ms = died_ms;
 		changed_time = true;
 	}
-	if (changed || changed_time)
-		directory_touch(dir, record);
-	index_count(&dir->index, record);
+	/* Without memory it stays as it was: the next push will hear the same. */
+	if ((!changed && !changed_time) || index_update(&dir->index, record, &facts))
+		return false;
+	directory_touch(dir, record);
 	return changed;
 }
 
@@ -228,13 +251,11 @@ size_t directory_mark_dead(
 void directory_revive(struct directory *dir, const struct token *token, int64_t now_ms)
 {
 	struct record *record = NULL;
-	bool by_alert = false, changed;
+	bool by_alert = false;
 
 	while ((record = next_holder(dir, token, record, &by_alert))) {
-		index_uncount(&dir->index, record);
-		changed = record_revive(record, now_ms);
-		index_count(&dir->index, record);
-		if (changed)
+		struct facts facts = record_facts(record);
+		if (facts_revive(&facts, now_ms) && !index_update(&dir->index, record, &facts))
 			directory_touch(dir, record);
 	}
 }
@@ -254,4 +275,20 @@ void directory_learn_environment(
 		record->learned = (uint8_t)environment;
 		directory_touch(dir, record);
 	}
+}
+
+void directory_note_wake(struct directory *dir, const char *user, const char *device, bool woke)
+{
+	struct record *record = index_device(index_user(&dir->index, user), device);
+
+	if (!record)
+		return;
+	struct facts facts = record_facts(record);
+	if (woke ? facts.woke_once && !facts.ghosts
+		 : !facts.woke_once || facts.ghosts == UINT16_MAX)
+		return;
+	facts.ghosts = woke ? 0 : (uint16_t)(facts.ghosts + 1);
+	facts.woke_once = true;
+	if (!index_update(&dir->index, record, &facts))
+		directory_touch(dir, record);
 }

@@ -6,8 +6,8 @@
 #include "internal.h"
 #include "store.h"
 
-/* Devices looked at in one tick, so that a large directory does not stall the loop. */
-#define SWEEP_MAX 20000
+/* So many users are few enough to count their presences one by one. */
+#define COUNTED_MAX 20000
 
 bool directory_text_fits(const char *text, size_t size)
 {
@@ -16,36 +16,65 @@ bool directory_text_fits(const char *text, size_t size)
 
 /* ---- life ---- */
 
+static enum err fill_device(const struct user *user, struct change *change)
+{
+	const struct record *record = index_device(user, change_name(change));
+
+	change->present = record && record_durable(record);
+	if (!change->present)
+		return ERR_OK;
+	change->row = record_clone(record);
+	return change->row ? ERR_OK : ERR_NOMEM;
+}
+
+static enum err fill_schedule(const struct settings *settings, struct change *change)
+{
+	change->present = settings->schedule != NULL;
+	if (!change->present)
+		return ERR_OK;
+	change->text = strdup(settings->schedule);
+	return change->text ? ERR_OK : ERR_NOMEM;
+}
+
+static void fill_mute(const struct user *user, struct change *change)
+{
+	const struct mute *mute = index_mute(user, change_name(change));
+
+	change->present = mute != NULL;
+	change->number = mute ? mute->until_ms : 0;
+}
+
 /* The writer asks what holds now. */
 static enum err directory_fill(void *arg, struct change *change)
 {
+	static const struct settings none = {.call_waiting = -1};
 	const struct directory *dir = arg;
 	const struct user *user = index_user(&dir->index, change_user(change));
+	const struct settings *settings = user && user->settings ? user->settings : &none;
 	const char *name = change_name(change);
-	const struct record *record;
 
-	change->present = false;
 	switch (change_kind(change)) {
 	case CHANGE_DEVICE:
-		record = index_device(user, name);
-		if (!record || !record_durable(record))
-			return ERR_OK;
-		change->row = malloc(record_size(record));
-		if (!change->row)
-			return ERR_NOMEM;
-		memcpy(change->row, record, record_size(record));
-		change->present = true;
-		return ERR_OK;
+		return fill_device(user, change);
+	case CHANGE_SCHEDULE:
+		return fill_schedule(settings, change);
 	case CHANGE_DND:
-		change->present = user && user->dnd;
-		change->dnd_until_ms = user ? user->dnd_until_ms : 0;
-		return ERR_OK;
+		change->present = settings->dnd;
+		change->number = settings->dnd_until_ms;
+		break;
+	case CHANGE_WAITING:
+		change->present = settings->call_waiting >= 0;
+		change->number = settings->call_waiting;
+		break;
+	case CHANGE_MUTE:
+		fill_mute(user, change);
+		break;
 	case CHANGE_BLOCK:
 		change->present = index_pattern(&dir->index, user, LIST_BLOCK, name, strlen(name));
-		return ERR_OK;
+		break;
 	case CHANGE_ALLOW:
 		change->present = index_pattern(&dir->index, user, LIST_ALLOW, name, strlen(name));
-		return ERR_OK;
+		break;
 	}
 	return ERR_OK;
 }
@@ -130,62 +159,6 @@ void directory_touch(struct directory *dir, const struct record *record)
 		writer_commit(dir->writer, &changes);
 }
 
-/* ---- time passing ---- */
-
-static bool record_expired(const struct directory *dir, const struct record *record, int64_t now_ms)
-{
-	if (!record_durable(record) && record->registered_until_ms <= now_ms)
-		return true;
-	return dir->device_ttl_ms > 0 && record->seen_ms < now_ms - dir->device_ttl_ms;
-}
-
-/* Returns how many devices were looked at. */
-static size_t sweep_user(struct directory *dir, struct user *user, int64_t now_ms)
-{
-	struct changes changes = {0};
-	struct record *next;
-	size_t looked = 0;
-
-	for (struct record *record = user->devices; record; record = next, looked++) {
-		next = record->next;
-		if (record->present && record->registered_until_ms <= now_ms) {
-			index_uncount(&dir->index, record);
-			record->present = false;
-			index_count(&dir->index, record);
-		}
-		if (!record_expired(dir, record, now_ms))
-			continue;
-		/* Without room for the deletion it stays: the next round finds it again. */
-		if (directory_add_record(&changes, record) ||
-			writer_prepare(dir->writer, &changes, NULL, NULL)) {
-			changes_drop(&changes);
-			break;
-		}
-		index_remove(&dir->index, record);
-		writer_commit(dir->writer, &changes);
-	}
-	index_user_drop(&dir->index, user);
-	return looked + 1;
-}
-
-void directory_tick(struct directory *dir, int64_t now_ms)
-{
-	const struct map *users = &dir->index.users;
-	size_t buckets = users->mask + 1, looked = 0;
-	struct map_node *next;
-
-	/* By buckets, because a place in a table survives what happens to its nodes between two
-	 * ticks. */
-	for (size_t i = 0; i < buckets && looked < SWEEP_MAX; i++) {
-		dir->sweep_bucket = (dir->sweep_bucket + 1) & users->mask;
-		for (struct map_node *node = users->buckets[dir->sweep_bucket]; node; node = next) {
-			next = node->next;
-			looked += sweep_user(dir, map_entry(node, struct user, node), now_ms);
-		}
-	}
-	writer_retry(dir->writer);
-}
-
 /* ---- lookups ---- */
 
 size_t directory_devices(
@@ -245,8 +218,8 @@ void directory_stats(const struct directory *dir, int64_t now_ms, struct directo
 		.users = index->owners,
 		.devices = index->devices,
 		.dead = index->dead,
-		.registered = index->users.count <= SWEEP_MAX ? count_registered(index, now_ms)
-							      : index->registered,
+		.registered = index->users.count <= COUNTED_MAX ? count_registered(index, now_ms)
+								: index->registered,
 		.unwritten = writer_unwritten(dir->writer),
 		.entries = index->patterns.count,
 	};

@@ -24,21 +24,36 @@ enum err index_init(struct index *index)
 	return ERR_OK;
 }
 
-static void user_free(struct user *user)
+static void settings_free(struct settings *settings)
 {
-	struct record *next_record;
 	struct pattern *next_pattern;
+	struct mute *next_mute;
 
-	for (struct record *record = user->devices; record; record = next_record) {
-		next_record = record->next;
-		free(record);
-	}
+	if (!settings)
+		return;
 	for (int list = 0; list < LIST_COUNT; list++) {
-		for (struct pattern *p = user->patterns[list]; p; p = next_pattern) {
+		for (struct pattern *p = settings->patterns[list]; p; p = next_pattern) {
 			next_pattern = p->next;
 			free(p);
 		}
 	}
+	for (struct mute *mute = settings->mutes; mute; mute = next_mute) {
+		next_mute = mute->next;
+		free(mute);
+	}
+	free(settings->schedule);
+	free(settings);
+}
+
+static void user_free(struct user *user)
+{
+	struct record *next;
+
+	for (struct record *record = user->devices; record; record = next) {
+		next = record->next;
+		record_free(record);
+	}
+	settings_free(user->settings);
 	free(user);
 }
 
@@ -117,27 +132,49 @@ enum err index_user_get(struct index *index, const char *name, struct user **out
 	return ERR_OK;
 }
 
+enum err index_settings_get(struct user *user, struct settings **out)
+{
+	if (!user->settings) {
+		user->settings = calloc(1, sizeof(*user->settings));
+		if (!user->settings)
+			return ERR_NOMEM;
+		user->settings->call_waiting = -1;
+	}
+	*out = user->settings;
+	return ERR_OK;
+}
+
+static bool settings_empty(const struct settings *settings)
+{
+	for (int list = 0; list < LIST_COUNT; list++)
+		if (settings->patterns[list])
+			return false;
+	return !settings->dnd && !settings->mutes && !settings->schedule &&
+	       settings->call_waiting < 0;
+}
+
 void index_user_drop(struct index *index, struct user *user)
 {
-	if (user->devices || user->dnd)
+	if (user->settings && settings_empty(user->settings)) {
+		free(user->settings);
+		user->settings = NULL;
+	}
+	if (user->devices || user->settings)
 		return;
-	for (int list = 0; list < LIST_COUNT; list++)
-		if (user->patterns[list])
-			return;
 	map_remove(&index->users, &user->node);
 	free(user);
 }
 
 /* ---- devices ---- */
 
-void index_count(struct index *index, const struct record *record)
+static void index_count(struct index *index, const struct record *record)
 {
 	index->devices += record_has_push(record);
 	index->dead += record_dead(record);
 	index->registered += record->present;
 }
 
-void index_uncount(struct index *index, const struct record *record)
+static void index_uncount(struct index *index, const struct record *record)
 {
 	index->devices -= record_has_push(record);
 	index->dead -= record_dead(record);
@@ -149,9 +186,9 @@ static void index_link(struct index *index, struct record *record)
 	if (record->token_len)
 		map_add(&index->tokens, &record->token_node,
 			map_hash(record_token(record), record->token_len));
-	if (record->alert_len)
-		map_add(&index->alerts, &record->alert_node,
-			map_hash(record_alert(record), record->alert_len));
+	if (record_alert_len(record))
+		map_add(&index->alerts, &record->rare->alert_node,
+			map_hash(record_alert(record), record_alert_len(record)));
 	index_count(index, record);
 }
 
@@ -159,9 +196,17 @@ static void index_unlink(struct index *index, struct record *record)
 {
 	if (record->token_len)
 		map_remove(&index->tokens, &record->token_node);
-	if (record->alert_len)
-		map_remove(&index->alerts, &record->alert_node);
+	if (record_alert_len(record))
+		map_remove(&index->alerts, &record->rare->alert_node);
 	index_uncount(index, record);
+}
+
+enum err index_update(struct index *index, struct record *record, const struct facts *facts)
+{
+	index_uncount(index, record);
+	enum err err = record_set(record, facts);
+	index_count(index, record);
+	return err;
 }
 
 static struct record **user_slot(struct user *user, const struct record *record)
@@ -189,7 +234,7 @@ void index_replace(struct index *index, struct record *old, struct record *recor
 	*user_slot(old->user, old) = record;
 	index_unlink(index, old);
 	index_link(index, record);
-	free(old);
+	record_free(old);
 }
 
 void index_remove(struct index *index, struct record *record)
@@ -197,7 +242,7 @@ void index_remove(struct index *index, struct record *record)
 	*user_slot(record->user, record) = record->next;
 	index->owners -= !record->user->devices;
 	index_unlink(index, record);
-	free(record);
+	record_free(record);
 }
 
 struct record *index_device(const struct user *user, const char *name)
@@ -218,9 +263,9 @@ static bool token_equal(const struct map_node *node, const void *key, size_t len
 
 static bool alert_equal(const struct map_node *node, const void *key, size_t len)
 {
-	const struct record *record = map_entry(node, const struct record, alert_node);
+	const struct rare *rare = map_entry(node, const struct rare, alert_node);
 
-	return record->alert_len == len && memcmp(record_alert(record), key, len) == 0;
+	return rare->alert_len == len && memcmp(rare->alert, key, len) == 0;
 }
 
 struct record *index_next_token(
@@ -240,9 +285,9 @@ struct record *index_next_alert(
 	if (!token->len)
 		return NULL;
 	struct map_node *node =
-		after ? map_find_next(&after->alert_node, token->key, token->len, alert_equal)
+		after ? map_find_next(&after->rare->alert_node, token->key, token->len, alert_equal)
 		      : map_find(&index->alerts, token->key, token->len, alert_equal);
-	return node ? map_entry(node, struct record, alert_node) : NULL;
+	return node ? map_entry(node, struct rare, alert_node)->record : NULL;
 }
 
 /* ---- lists ---- */
@@ -291,21 +336,24 @@ enum err index_pattern_add(
 {
 	size_t len = strlen(text);
 	struct pattern_key key;
+	struct settings *settings;
 	struct pattern *pattern;
 
 	if (len > sizeof(key.text))
 		return ERR_INVAL;
+	if (index_settings_get(user, &settings))
+		return ERR_NOMEM;
 	pattern = malloc(sizeof(*pattern) + len + 1);
 	if (!pattern)
 		return ERR_NOMEM;
 	pattern->user = user;
 	pattern->list = (uint8_t)list;
 	memcpy(pattern->text, text, len + 1);
-	pattern->next = user->patterns[list];
-	pattern->prev = &user->patterns[list];
+	pattern->next = settings->patterns[list];
+	pattern->prev = &settings->patterns[list];
 	if (pattern->next)
 		pattern->next->prev = &pattern->next;
-	user->patterns[list] = pattern;
+	settings->patterns[list] = pattern;
 	map_add(&index->patterns, &pattern->node,
 		map_hash(&key, pattern_key_make(&key, user, list, text, len)));
 	return ERR_OK;
@@ -318,4 +366,47 @@ void index_pattern_remove(struct index *index, struct pattern *pattern)
 		pattern->next->prev = pattern->prev;
 	map_remove(&index->patterns, &pattern->node);
 	free(pattern);
+}
+
+/* ---- mutes ---- */
+
+struct mute *index_mute(const struct user *user, const char *conversation)
+{
+	struct mute *mute = user && user->settings ? user->settings->mutes : NULL;
+
+	while (mute && strcmp(mute->conversation, conversation) != 0)
+		mute = mute->next;
+	return mute;
+}
+
+enum err index_mute_add(
+	struct index *index, struct user *user, const char *conversation, int64_t until_ms)
+{
+	size_t size = strlen(conversation) + 1;
+	struct mute *mute = malloc(sizeof(*mute) + size);
+	struct settings *settings;
+
+	if (!mute || index_settings_get(user, &settings)) {
+		free(mute);
+		return ERR_NOMEM;
+	}
+	memcpy(mute->conversation, conversation, size);
+	mute->until_ms = until_ms;
+	mute->next = settings->mutes;
+	settings->mutes = mute;
+	settings->mute_count++;
+	index->mutes++;
+	return ERR_OK;
+}
+
+void index_mute_remove(struct index *index, struct user *user, struct mute *mute)
+{
+	struct mute **at = &user->settings->mutes;
+
+	while (*at != mute)
+		at = &(*at)->next;
+	*at = mute->next;
+	user->settings->mute_count--;
+	index->mutes--;
+	free(mute);
 }

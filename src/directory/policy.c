@@ -15,42 +15,36 @@ static enum err set_device_dnd(struct directory *dir, struct record *record, boo
 	int64_t until_ms, directory_done_fn *done, void *arg)
 {
 	struct changes changes = {0};
+	struct facts facts = record_facts(record);
 	/* By name: a phone without push data goes to the disk now, or leaves it. */
 	enum err err =
 		changes_add(&changes, CHANGE_DEVICE, record->user->name, record_name(record));
 
+	facts.dnd = on;
+	facts.dnd_until_ms = on ? until_ms : 0;
 	if (!err)
 		err = writer_prepare(dir->writer, &changes, done, arg);
-	if (err) {
-		changes_drop(&changes);
-		return err;
-	}
-	record->dnd = on;
-	record->dnd_until_ms = on ? until_ms : 0;
-	writer_commit(dir->writer, &changes);
-	return ERR_OK;
+	if (!err)
+		err = index_update(&dir->index, record, &facts);
+	if (!err)
+		writer_commit(dir->writer, &changes);
+	changes_drop(&changes);
+	return err;
 }
 
 static enum err set_user_dnd(struct directory *dir, const char *name, bool on, int64_t until_ms,
 	directory_done_fn *done, void *arg)
 {
-	struct changes changes = {0};
-	struct user *user = NULL;
-	enum err err = index_user_get(&dir->index, name, &user);
+	struct edit edit;
+	enum err err = edit_begin(&edit, dir, CHANGE_DND, name, "");
 
 	if (!err)
-		err = changes_add(&changes, CHANGE_DND, name, "");
-	if (!err)
-		err = writer_prepare(dir->writer, &changes, done, arg);
-	if (err)
-		goto out;
-	user->dnd = on;
-	user->dnd_until_ms = on ? until_ms : 0;
-	writer_commit(dir->writer, &changes);
-out:
-	changes_drop(&changes);
-	if (user)
-		index_user_drop(&dir->index, user);
+		err = edit_prepare(&edit, done, arg);
+	if (!err) {
+		edit.settings->dnd = on;
+		edit.settings->dnd_until_ms = on ? until_ms : 0;
+	}
+	edit_end(&edit, err);
 	return err;
 }
 
@@ -71,8 +65,10 @@ bool directory_dnd(const struct directory *dir, const char *user, int64_t *until
 {
 	const struct user *known = index_user(&dir->index, user);
 
-	*until_ms = known ? known->dnd_until_ms : 0;
-	return known && known->dnd;
+	const struct settings *settings = known ? known->settings : NULL;
+
+	*until_ms = settings ? settings->dnd_until_ms : 0;
+	return settings && settings->dnd;
 }
 
 /* ---- lists ---- */
@@ -91,54 +87,40 @@ static bool list_input_ok(const char *user, const char *pattern)
 enum err directory_list_add(struct directory *dir, const char *user, enum directory_list list,
 	const char *pattern, directory_done_fn *done, void *arg)
 {
-	struct changes changes = {0};
-	struct user *owner = NULL;
+	struct edit edit;
 	enum err err;
 
 	if (!list_input_ok(user, pattern))
 		return ERR_INVAL;
-	err = index_user_get(&dir->index, user, &owner);
+	err = edit_begin(&edit, dir, list_change(list), user, pattern);
 	if (!err && dir->index.patterns.count >= PATTERNS_MAX)
 		err = ERR_LIMIT;
 	if (!err)
-		err = changes_add(&changes, list_change(list), user, pattern);
-	if (!err)
-		err = writer_prepare(dir->writer, &changes, done, arg);
-	if (!err && !index_pattern(&dir->index, owner, list, pattern, strlen(pattern)))
-		err = index_pattern_add(&dir->index, owner, list, pattern);
-	if (!err)
-		writer_commit(dir->writer, &changes);
-	changes_drop(&changes);
-	if (owner)
-		index_user_drop(&dir->index, owner);
+		err = edit_prepare(&edit, done, arg);
+	if (!err && !index_pattern(&dir->index, edit.user, list, pattern, strlen(pattern)))
+		err = index_pattern_add(&dir->index, edit.user, list, pattern);
+	edit_end(&edit, err);
 	return err;
 }
 
 enum err directory_list_remove(struct directory *dir, const char *user, enum directory_list list,
 	const char *pattern, directory_done_fn *done, void *arg)
 {
-	struct changes changes = {0};
-	struct user *owner;
-	struct pattern *entry;
+	struct edit edit;
+	struct pattern *entry = NULL;
 	enum err err;
 
 	if (!list_input_ok(user, pattern))
 		return ERR_INVAL;
-	err = changes_add(&changes, list_change(list), user, pattern);
+	err = edit_begin(&edit, dir, list_change(list), user, pattern);
 	if (!err)
-		err = writer_prepare(dir->writer, &changes, done, arg);
-	if (err) {
-		changes_drop(&changes);
-		return err;
-	}
-	owner = index_user(&dir->index, user);
-	entry = index_pattern(&dir->index, owner, list, pattern, strlen(pattern));
-	if (entry) {
+		err = edit_prepare(&edit, done, arg);
+	if (!err)
+		entry = index_pattern(&dir->index, edit.user, list, pattern, strlen(pattern));
+	if (entry)
 		index_pattern_remove(&dir->index, entry);
-		index_user_drop(&dir->index, owner);
-	}
-	writer_commit(dir->writer, &changes);
-	return ERR_OK;
+	edit_end(&edit, err);
+	return err;
 }
 
 /* Exact, then the prefixes, longest first. Who withholds the number has none that could begin
@@ -150,7 +132,7 @@ static const char *match_owner(const struct directory *dir, const char *owner_na
 	const struct pattern *entry;
 	char prefix[NUMBER_SIZE + 1];
 
-	if (!owner || !owner->patterns[list])
+	if (!owner || !owner->settings || !owner->settings->patterns[list])
 		return NULL;
 	entry = index_pattern(&dir->index, owner, list, number, len);
 	if (entry)
@@ -188,7 +170,8 @@ void directory_list_each(const struct directory *dir, const char *user, enum dir
 	void (*fn)(void *arg, const char *pattern), void *arg)
 {
 	const struct user *owner = index_user(&dir->index, user);
+	const struct settings *settings = owner ? owner->settings : NULL;
 
-	for (const struct pattern *p = owner ? owner->patterns[list] : NULL; p; p = p->next)
+	for (const struct pattern *p = settings ? settings->patterns[list] : NULL; p; p = p->next)
 		fn(arg, p->text);
 }

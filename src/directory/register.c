@@ -218,100 +218,103 @@ static void keep_token(struct token *token, const uint8_t *old, size_t old_len)
 }
 
 /* A token that is dead under another name or user is no better under this one. */
-static void inherit_death(const struct plan *plan, struct record *fixed)
+static void inherit_death(const struct plan *plan, struct facts *facts)
 {
 	const struct index *index = &plan->dir->index;
 	const struct record *old = plan->target;
 
 	for (const struct record *r = NULL; (r = index_next_token(index, &plan->token, r));)
-		if (r->token_state == TOKEN_DEAD && r->environment == fixed->environment &&
-			r->app == fixed->app && !(old && record_has_token(old, &plan->token))) {
-			fixed->token_state = TOKEN_DEAD;
-			fixed->died_ms = r->died_ms;
+		if (r->token_state == TOKEN_DEAD && r->environment == facts->environment &&
+			r->app == facts->app && !(old && record_has_token(old, &plan->token))) {
+			facts->token_state = TOKEN_DEAD;
+			facts->died_ms = record_facts(r).died_ms;
 		}
 }
 
 /* What else was known of this phone under another name is not lost with that name. */
 static void merge_doubles(
-	const struct plan *plan, struct record *fixed, struct token *token, struct token *alert)
+	const struct plan *plan, struct facts *facts, struct token *token, struct token *alert)
 {
 	for (size_t i = 0; plan->target && i < plan->loser_count; i++) {
 		const struct record *r = plan->losers[i];
+		const struct facts lost = record_facts(r);
 
 		if (r->user != plan->user)
 			continue;
-		if (!fixed->dnd) {
-			fixed->dnd = r->dnd;
-			fixed->dnd_until_ms = r->dnd_until_ms;
+		if (!facts->dnd) {
+			facts->dnd = lost.dnd;
+			facts->dnd_until_ms = lost.dnd_until_ms;
 		}
-		if (r->app != fixed->app)
+		facts->woke_once |= lost.woke_once;
+		if (r->app != facts->app)
 			continue;
 		if (!token->len)
-			fixed->token_state = r->token_state;
+			facts->token_state = lost.token_state;
 		if (!alert->len)
-			fixed->alert_token_state = r->alert_token_state;
+			facts->alert_token_state = lost.alert_token_state;
 		keep_token(token, record_token(r), r->token_len);
-		keep_token(alert, record_alert(r), r->alert_len);
+		keep_token(alert, record_alert(r), record_alert_len(r));
 	}
 }
 
 /* Environment, mode and the states of the tokens. old: NULL for a new device. */
-static void plan_push_fields(
-	const struct plan *plan, const struct record *old, struct record *fixed)
+static void plan_push_fields(const struct plan *plan, const struct record *old, struct facts *facts)
 {
 	const struct registration *reg = plan->reg;
-	bool new_app = old && fixed->app != old->app;
+	bool new_app = old && facts->app != old->app;
 	bool new_token = old && replaces(&plan->token, record_token(old), old->token_len);
-	bool new_alert = old && replaces(&plan->alert, record_alert(old), old->alert_len);
-	uint8_t environment = fixed->environment;
+	bool new_alert = old && replaces(&plan->alert, record_alert(old), record_alert_len(old));
+	uint8_t environment = facts->environment;
 
 	/* A token is bound to its environment: a new one that says nothing goes by the app's. */
 	if (new_app || new_token || new_alert)
-		fixed->environment = ENVIRONMENT_UNSET;
+		facts->environment = ENVIRONMENT_UNSET;
 	if (reg->environment != ENVIRONMENT_UNSET)
-		fixed->environment = (uint8_t)reg->environment;
+		facts->environment = (uint8_t)reg->environment;
 	if (reg->mode != MODE_UNSET)
-		fixed->mode = (uint8_t)reg->mode;
+		facts->mode = (uint8_t)reg->mode;
 	else if (new_app || (old && plan->token.len && !old->token_len))
-		fixed->mode = MODE_UNSET;
-	bool moved = new_app || fixed->environment != environment;
+		facts->mode = MODE_UNSET;
+	bool moved = new_app || facts->environment != environment;
 	if (moved || new_token || new_alert)
-		fixed->learned = ENVIRONMENT_UNSET;
+		facts->learned = ENVIRONMENT_UNSET;
 	if (moved || new_token)
-		fixed->token_state = TOKEN_OK;
+		facts->token_state = TOKEN_OK;
 	if (moved || new_alert)
-		fixed->alert_token_state = TOKEN_OK;
+		facts->alert_token_state = TOKEN_OK;
 }
 
 static enum err plan_record(struct plan *plan)
 {
 	const struct registration *reg = plan->reg;
 	const struct record *old = plan->target;
-	struct record fixed = {.app = ""};
+	struct facts facts = {.app = ""};
 	struct token token = plan->token, alert = plan->alert;
 	struct record_text text = {.name = plan->name, .token = &token, .alert = &alert};
 
 	if (old)
-		fixed = *old;
+		facts = record_facts(old);
 	text.contact = reg->contact || !old ? plan->contact : record_contact(old);
 	if (plan->has_push) {
-		fixed.app = index_app(&plan->dir->index, reg->app);
-		if (!fixed.app)
+		facts.app = index_app(&plan->dir->index, reg->app);
+		if (!facts.app)
 			return ERR_NOMEM;
-		plan_push_fields(plan, old && record_has_push(old) ? old : NULL, &fixed);
-		inherit_death(plan, &fixed);
+		plan_push_fields(plan, old && record_has_push(old) ? old : NULL, &facts);
+		inherit_death(plan, &facts);
 	}
-	if (old && fixed.app == old->app) {
+	if (old && facts.app == old->app) {
 		keep_token(&token, record_token(old), old->token_len);
-		keep_token(&alert, record_alert(old), old->alert_len);
+		keep_token(&alert, record_alert(old), record_alert_len(old));
 	}
-	merge_doubles(plan, &fixed, &token, &alert);
-	record_revive(&fixed, reg->now_ms);
-	fixed.seen_ms = reg->now_ms;
-	if (reg->presence)
-		fixed.registered_until_ms = reg->expires_ms;
-	fixed.present = fixed.registered_until_ms > reg->now_ms;
-	plan->record = record_new(&fixed, &text);
+	merge_doubles(plan, &facts, &token, &alert);
+	facts_revive(&facts, reg->now_ms);
+	facts.seen_ms = reg->now_ms;
+	if (reg->presence) {
+		facts.registered_until_ms = reg->expires_ms;
+		facts.ghosts = 0;
+	}
+	facts.present = facts.registered_until_ms > reg->now_ms;
+	plan->record = record_new(&facts, &text);
 	return plan->record ? ERR_OK : ERR_NOMEM;
 }
 
@@ -402,7 +405,7 @@ enum err directory_register(struct directory *dir, const struct registration *re
 	index_user_drop(&dir->index, plan.user);
 out:
 	changes_drop(&plan.changes);
-	free(plan.record);
+	record_free(plan.record);
 	free(plan.losers);
 	return err;
 }

@@ -34,7 +34,25 @@
 	"  PRIMARY KEY (user, list, pattern)"                                                      \
 	") STRICT, WITHOUT ROWID;"
 
-const char *const schema_steps[] = {STEP_1};
+#define STEP_2                                                                                     \
+	"ALTER TABLE devices ADD COLUMN ghosts INTEGER NOT NULL DEFAULT 0;"                        \
+	"ALTER TABLE devices ADD COLUMN woke_once INTEGER NOT NULL DEFAULT 0;"                     \
+	"CREATE TABLE schedules ("                                                                 \
+	"  user TEXT NOT NULL PRIMARY KEY,"                                                        \
+	"  text TEXT NOT NULL" /* JSON */                                                          \
+	") STRICT, WITHOUT ROWID;"                                                                 \
+	"CREATE TABLE call_waiting ("                                                              \
+	"  user TEXT NOT NULL PRIMARY KEY,"                                                        \
+	"  wanted INTEGER NOT NULL"                                                                \
+	") STRICT, WITHOUT ROWID;"                                                                 \
+	"CREATE TABLE mutes ("                                                                     \
+	"  user TEXT NOT NULL,"                                                                    \
+	"  conversation TEXT NOT NULL,"                                                            \
+	"  until_ms INTEGER NOT NULL,"                                                             \
+	"  PRIMARY KEY (user, conversation)"                                                       \
+	") STRICT, WITHOUT ROWID;"
+
+const char *const schema_steps[] = {STEP_1, STEP_2};
 const int schema_step_count = sizeof(schema_steps) / sizeof(schema_steps[0]);
 
 static enum err schema_number(sqlite3 *db, const char *sql, int *out)
@@ -81,28 +99,31 @@ static enum err schema_run(sqlite3 *db, const char *sql)
 	return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK ? ERR_OK : ERR_IO;
 }
 
-static enum err schema_step(sqlite3 *db, const char *step, int version)
+static enum err schema_step(sqlite3 *db, const char *step, int version, char *why, size_t why_size)
 {
 	char mark[96];
 
 	snprintf(mark, sizeof(mark), "PRAGMA application_id = %d; PRAGMA user_version = %d",
 		SCHEMA_APPLICATION_ID, version);
-	if (schema_run(db, "BEGIN IMMEDIATE"))
-		return ERR_IO;
-	if (!schema_run(db, step) && !schema_run(db, mark) && !schema_run(db, "COMMIT"))
+	if (!schema_run(db, "BEGIN IMMEDIATE") && !schema_run(db, step) && !schema_run(db, mark) &&
+		!schema_run(db, "COMMIT"))
 		return ERR_OK;
-	/* SQLite keeps the message of the last failure, which must not be the one of ROLLBACK. */
+	/* Now, because SQLite forgets it with ROLLBACK. */
+	snprintf(why, why_size, "cannot be brought to schema %d: %s", version, sqlite3_errmsg(db));
 	if (!sqlite3_get_autocommit(db))
 		schema_run(db, "ROLLBACK");
 	return ERR_IO;
 }
 
-enum err schema_migrate(sqlite3 *db, const char *const steps[], int count)
+enum err schema_migrate(
+	sqlite3 *db, const char *const steps[], int count, char *why, size_t why_size)
 {
 	int version = 0;
 	enum err err = schema_number(db, "PRAGMA user_version", &version);
 
+	if (err)
+		snprintf(why, why_size, "%s", sqlite3_errmsg(db));
 	for (int i = version; i < count && !err; i++)
-		err = schema_step(db, steps[i], i + 1);
+		err = schema_step(db, steps[i], i + 1, why, why_size);
 	return err;
 }

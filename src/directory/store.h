@@ -16,7 +16,15 @@ struct store;
 /* Room for a sentence about a database file. */
 #define STORE_WHY_SIZE 512
 
-enum change_kind { CHANGE_DEVICE, CHANGE_DND, CHANGE_BLOCK, CHANGE_ALLOW };
+enum change_kind {
+	CHANGE_DEVICE,
+	CHANGE_DND,
+	CHANGE_BLOCK,
+	CHANGE_ALLOW,
+	CHANGE_SCHEDULE,
+	CHANGE_WAITING,
+	CHANGE_MUTE,
+};
 
 /*
  * A row that must be written: at first only its key, then, when its batch is made, with what the
@@ -26,16 +34,20 @@ struct change {
 	struct change *next;
 	struct map_node node;
 	uint64_t seq;
+	uint64_t through;   /* goes to the disk together with every key up to here; 0: alone */
 	bool present;       /* write the row; false: delete it */
 	struct record *row; /* of a device, a copy */
-	int64_t dnd_until_ms;
+	char *text;         /* of a schedule, a copy */
+	int64_t number;     /* until_ms, or whether call waiting is wanted */
 	uint16_t key_len;
-	char key[]; /* kind, user NUL, device or pattern NUL */
+	char key[]; /* kind, user NUL, device, pattern or conversation NUL */
 };
 
 enum change_kind change_kind(const struct change *change);
 const char *change_user(const struct change *change);
 const char *change_name(const struct change *change);
+/* Takes out what was filled in. */
+void change_empty(struct change *change);
 void change_free(struct change *change);
 
 /*

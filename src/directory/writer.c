@@ -9,9 +9,11 @@
 #include "writer.h"
 
 /* A batch is filled on the loop's thread, so its size bounds how long a call may wait for that. */
-#define BATCH_MAX      2000
+#define BATCH_MAX       2000
 /* While the disk refuses, one of these probes it. */
-#define BATCH_MAX_SICK 16
+#define BATCH_MAX_SICK  16
+/* Of schedules. */
+#define BATCH_BYTES_MAX 1000000
 
 struct waiter {
 	struct waiter *next;
@@ -114,9 +116,12 @@ static bool key_equal(const struct map_node *node, const void *key, size_t len)
 	return change->key_len == len && memcmp(change->key, key, len) == 0;
 }
 
-static bool queue_has(const struct writer *writer, const struct change *change)
+/* The change in the queue that has the same key, or NULL. */
+static struct change *queue_find(const struct writer *writer, const struct change *change)
 {
-	return map_find(&writer->keys, change->key, change->key_len, key_equal) != NULL;
+	struct map_node *node = map_find(&writer->keys, change->key, change->key_len, key_equal);
+
+	return node ? map_entry(node, struct change, node) : NULL;
 }
 
 static void queue_count(struct writer *writer, struct change *change)
@@ -125,9 +130,18 @@ static void queue_count(struct writer *writer, struct change *change)
 	writer->queued++;
 }
 
-static void queue_push(struct writer *writer, struct change *change)
+static void change_join(struct change *change, uint64_t through)
 {
-	if (queue_has(writer, change)) {
+	if (change->through < through)
+		change->through = through;
+}
+
+static void queue_push(struct writer *writer, struct change *change, uint64_t through)
+{
+	struct change *waiting = queue_find(writer, change);
+
+	change_join(waiting ? waiting : change, through);
+	if (waiting) {
 		change_free(change);
 		return;
 	}
@@ -151,17 +165,35 @@ static struct change *queue_pop(struct writer *writer)
 	return change;
 }
 
+/* Where some keys of a batch wait again, further behind: the last of them, if there are operations
+ * of several keys in the batch, which then still must not come apart. */
+static uint64_t batch_spread(const struct writer *writer, const struct change *batch)
+{
+	uint64_t last = 0;
+	bool joint = false;
+
+	for (const struct change *change = batch; change; change = change->next) {
+		const struct change *waiting = queue_find(writer, change);
+		if (waiting && waiting->seq > last)
+			last = waiting->seq;
+		joint = joint || change->through;
+	}
+	return joint ? last : 0;
+}
+
 /* Puts a batch back at the head, in its order. A key that was changed again meanwhile already
  * waits. */
 static void queue_push_back(struct writer *writer, struct change *batch)
 {
 	struct change **at = &writer->first, *rest = writer->first, *next;
+	uint64_t through = batch_spread(writer, batch);
 
 	for (struct change *change = batch; change; change = next) {
+		struct change *waiting = queue_find(writer, change);
 		next = change->next;
-		free(change->row);
-		change->row = NULL;
-		if (queue_has(writer, change)) {
+		change_empty(change);
+		change_join(waiting ? waiting : change, through);
+		if (waiting) {
 			change_free(change);
 			continue;
 		}
@@ -177,11 +209,14 @@ static void queue_push_back(struct writer *writer, struct change *batch)
 void writer_commit(struct writer *writer, struct changes *changes)
 {
 	struct waiter *waiter = changes->waiter;
+	/* A key that waits already keeps its place: the batch of the first key must reach to the
+	 * last, or kill -9 between two batches leaves half of a rename. */
+	uint64_t through = changes->count > 1 ? writer->seq + changes->count : 0;
 	struct change *next;
 
 	for (struct change *change = changes->first; change; change = next) {
 		next = change->next;
-		queue_push(writer, change);
+		queue_push(writer, change, through);
 	}
 	if (waiter) {
 		waiter->seq = changes->memory_only ? 0 : writer->seq;
@@ -199,17 +234,23 @@ void writer_commit(struct writer *writer, struct changes *changes)
 static bool batch_make(struct writer *writer)
 {
 	size_t max = writer->sick ? BATCH_MAX_SICK : BATCH_MAX;
-	struct change **at = &writer->batch;
+	struct change **at = &writer->batch, *change;
+	size_t bytes = 0;
+	uint64_t through = 0;
 
 	writer->batch = NULL;
 	writer->batch_err = ERR_OK;
 	writer->flying = 0;
-	while (writer->first && writer->flying < max) {
-		if (writer->fill(writer->fill_arg, writer->first))
+	while ((change = writer->first)) {
+		bool full = writer->flying >= max || bytes >= BATCH_BYTES_MAX;
+		if ((full && change->seq > through) || writer->fill(writer->fill_arg, change))
 			break;
 		*at = queue_pop(writer);
-		at = &(*at)->next;
+		at = &change->next;
 		writer->flying++;
+		bytes += change->text ? strlen(change->text) : 0;
+		if (through < change->through)
+			through = change->through;
 	}
 	writer->batch_seq = writer->first ? writer->first->seq - 1 : writer->seq;
 	return writer->flying || !writer->first;

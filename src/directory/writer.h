@@ -17,7 +17,7 @@ struct writer;
 /* At most so many keys, and so many `done`, wait for the disk. */
 #define WRITER_QUEUE_MAX 100000
 
-/* Fills in a change from its key: present, row, dnd_until_ms. */
+/* Fills in a change from its key: present, row, text, number. */
 typedef enum err writer_fill_fn(void *arg, struct change *change);
 
 /* The keys that one operation is going to change. `{0}` is none. */
@@ -34,7 +34,8 @@ enum err writer_new(struct store *store, writer_fill_fn *fill, void *fill_arg, s
 /*
  * An operation first names its keys (changes_add), then asks for room (writer_prepare), then
  * changes the index, then hands them over (writer_commit, which cannot fail). On a failure
- * before that it calls changes_drop and has changed nothing.
+ * before that it calls changes_drop and has changed nothing. All keys of an operation go to the
+ * disk in one transaction.
  */
 enum err changes_add(
 	struct changes *changes, enum change_kind kind, const char *user, const char *name);

@@ -118,6 +118,25 @@ static void make_bad_pattern(struct fixture *f)
 	sql_at(f->path, "INSERT INTO patterns VALUES ('1001', 2, '123')");
 }
 
+static void make_bad_schedule(struct fixture *f)
+{
+	make_good(f);
+	sql_at(f->path, "INSERT INTO schedules VALUES ('1001', '')");
+}
+
+static void make_bad_mute(struct fixture *f)
+{
+	make_good(f);
+	sql_at(f->path, "INSERT INTO mutes VALUES ('1001', '', 0)");
+}
+
+/* Tables of today under the number of yesterday: somebody edited it. */
+static void make_half_migrated(struct fixture *f)
+{
+	make_good(f);
+	sql_at(f->path, "PRAGMA user_version = 1");
+}
+
 static void make_lost_table(struct fixture *f)
 {
 	make_good(f);
@@ -157,7 +176,10 @@ static const struct {
 	{"cut short", make_short, "restore a backup, or move the file away"},
 	{"another program's", make_foreign, "the database of another program"},
 	{"another program's, empty", make_foreign_id, "the database of another program"},
-	{"newer", make_newer, "schema 99, this one knows 1"},
+	{"newer", make_newer, "schema 99, this one knows 2"},
+	{"a schedule of nothing", make_bad_schedule, "a row that pbxpush did not write"},
+	{"a mute of nothing", make_bad_mute, "a row that pbxpush did not write"},
+	{"half migrated", make_half_migrated, "duplicate column name"},
 	{"unknown mode", make_bad_enum, "a row that pbxpush did not write"},
 	{"no token", make_bad_token, "a row that pbxpush did not write"},
 	{"unknown list", make_bad_pattern, "a row that pbxpush did not write"},
@@ -203,7 +225,7 @@ static void refusal_changes_nothing(void **state)
 	assert_int_equal(stat(f.path, &after), 0);
 	assert_int_equal(before.st_size, after.st_size);
 	assert_int_equal(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
-	sql_at(f.path, "PRAGMA user_version = 1");
+	sql_at(f.path, "PRAGMA user_version = 2");
 	fixture_open_at(&f, 1);
 	struct directory_stats stats;
 	directory_stats(f.dir, 1, &stats);
@@ -311,25 +333,78 @@ static void migrations(void **state)
 	(void)state;
 	assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
 	assert_int_equal(schema_check(db, 1, why, sizeof(why)), ERR_OK);
-	assert_int_equal(schema_migrate(db, steps, 1), ERR_OK);
+	assert_int_equal(schema_migrate(db, steps, 1, why, sizeof(why)), ERR_OK);
 	assert_int_equal(number_in(db, "PRAGMA user_version"), 1);
 	assert_int_equal(number_in(db, "PRAGMA application_id"), SCHEMA_APPLICATION_ID);
 
 	/* A step that fails takes nothing with it, and the ones before it stay. */
-	assert_int_equal(schema_migrate(db, steps, 3), ERR_IO);
+	assert_int_equal(schema_migrate(db, steps, 3, why, sizeof(why)), ERR_IO);
+	assert_string_equal(why, "cannot be brought to schema 3: no such table: nowhere");
 	assert_int_equal(number_in(db, "PRAGMA user_version"), 2);
 	assert_int_equal(number_in(db, "SELECT sum(a) FROM t"), 3);
 	assert_int_equal(number_in(db, "SELECT sum(b) FROM t"), 14);
 
 	/* Each runs once. */
 	for (int round = 0; round < 2; round++) {
-		assert_int_equal(schema_migrate(db, mended, 3), ERR_OK);
+		assert_int_equal(schema_migrate(db, mended, 3, why, sizeof(why)), ERR_OK);
 		assert_int_equal(number_in(db, "PRAGMA user_version"), 3);
 		assert_int_equal(number_in(db, "SELECT sum(a) FROM t"), 30);
 	}
 	assert_int_equal(schema_check(db, 3, why, sizeof(why)), ERR_OK);
 	assert_int_equal(schema_check(db, 2, why, sizeof(why)), ERR_INVAL);
 	sqlite3_close(db);
+}
+
+/* A file as version 1 left it: what it says holds, and it takes what is new. */
+static void from_version_1(void **state)
+{
+	struct fixture f;
+	struct device device;
+	struct directory_stats stats;
+	int64_t until_ms;
+	sqlite3 *db;
+	char why[256];
+
+	(void)state;
+	fixture_new(&f, 16, 0);
+	assert_int_equal(sqlite3_open(f.path, &db), SQLITE_OK);
+	assert_int_equal(schema_migrate(db, schema_steps, 1, why, sizeof(why)), ERR_OK);
+	assert_int_equal(number_in(db, "PRAGMA user_version"), 1);
+	assert_int_equal(
+		sqlite3_exec(db,
+			"INSERT INTO devices VALUES ('1001', 'iphone', 'com.example.phone', "
+			"'sip:1001@192.0.2.1', '0123456789abcdef0123456789abcdef', NULL, 2, 3, 0, "
+			"0, 0, 0, 5000, 4000, 1, 6000);"
+			"INSERT INTO dnd VALUES ('1002', 7000);"
+			"INSERT INTO patterns VALUES ('1001', 0, '+49301*'), ('*', 1, '+4990112')",
+			NULL, NULL, NULL),
+		SQLITE_OK);
+	sqlite3_close(db);
+
+	fixture_open_at(&f, 1);
+	assert_int_equal(
+		TAKE(&f, directory_set_schedule(f.dir, "1001", "{}", fixture_done, &f)), ERR_OK);
+	assert_int_equal(
+		TAKE(&f, directory_mute_add(f.dir, "1001", "x", 0, fixture_done, &f)), ERR_OK);
+	directory_note_wake(f.dir, "1001", "iphone", true);
+	for (int round = 0; round < 2; round++) {
+		assert_true(directory_find_device(f.dir, "1001", "iphone", &device));
+		assert_string_equal(device.token, "0123456789abcdef0123456789abcdef");
+		assert_int_equal(device.mode, MODE_ALERT);
+		assert_int_equal(device.environment, ENVIRONMENT_SANDBOX);
+		assert_int_equal(device.dnd_until_ms, 6000);
+		assert_int_equal(device.ghosts, 0);
+		assert_true(device.woke_once);
+		assert_true(directory_dnd(f.dir, "1002", &until_ms));
+		assert_int_equal(until_ms, 7000);
+		assert_non_null(directory_list_match(f.dir, "1001", LIST_BLOCK, "+493011"));
+		assert_string_equal(directory_schedule(f.dir, "1001"), "{}");
+		assert_true(directory_is_muted(f.dir, "1001", "x", 1));
+		directory_stats(f.dir, 1, &stats);
+		assert_int_equal(stats.entries, 2);
+		fixture_reopen(&f, 1);
+	}
+	fixture_free(&f);
 }
 
 int main(void)
@@ -340,6 +415,7 @@ int main(void)
 		cmocka_unit_test(second_opener),
 		cmocka_unit_test(files_are_private),
 		cmocka_unit_test(migrations),
+		cmocka_unit_test(from_version_1),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

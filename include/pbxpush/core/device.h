@@ -49,6 +49,8 @@ struct device {
 	int64_t seen_ms;             /* last register event, Unix ms */
 	bool dnd;                    /* do-not-disturb of this device alone is on … */
 	int64_t dnd_until_ms;        /* … until then; 0: without end */
+	int ghosts;                  /* pushes in a row that no REGISTER followed … */
+	bool woke_once;              /* … counted only when one once did */
 };
 
 #endif

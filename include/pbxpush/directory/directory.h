@@ -48,7 +48,8 @@ void directory_collect(struct directory *dir);
 /* Waits until everything is on disk (every `done` runs), closes. Accepts NULL. */
 void directory_close(struct directory *dir);
 
-/* Once in a while (a minute is fine): forgets devices past their ttl, tries failed writes again. */
+/* Once in a while (a minute is fine): forgets devices past their ttl, do-not-disturb and mutes past
+ * their end, tries failed writes again. A step of bounded length. */
 void directory_tick(struct directory *dir, int64_t now_ms);
 
 /* False while the disk refuses changes; *why then says what SQLite says (static or owned by
@@ -113,6 +114,11 @@ size_t directory_mark_dead(
 void directory_learn_environment(
 	struct directory *dir, const char *token, enum device_environment environment);
 
+/* Whether a REGISTER followed a push to this device: where one once did, those that none follows are
+ * counted (struct device, ghosts). A directory_register() with presence counts from 0 again. An
+ * unknown device is ignored. Durable, without a `done`. */
+void directory_note_wake(struct directory *dir, const char *user, const char *device, bool woke);
+
 /* Copies the devices of a user, at most max; returns how many there are in out. */
 size_t directory_devices(
 	const struct directory *dir, const char *user, struct device *out, size_t max);
@@ -134,6 +140,40 @@ enum err directory_set_dnd(struct directory *dir, const char *user, const char *
  * end. */
 bool directory_dnd(const struct directory *dir, const char *user, int64_t *until_ms);
 
+/* Longest text of a schedule in bytes, without its NUL. */
+#define SCHEDULE_MAX 16384
+
+/* The weekly do-not-disturb of a user: a text that means nothing to the directory. "" clears it.
+ * ERR_INVAL where it is too long. */
+enum err directory_set_schedule(struct directory *dir, const char *user, const char *text,
+	directory_done_fn *done, void *arg);
+
+/* "" where there is none. Borrowed until the next change. */
+const char *directory_schedule(const struct directory *dir, const char *user);
+
+enum err directory_set_call_waiting(
+	struct directory *dir, const char *user, bool on, directory_done_fn *done, void *arg);
+
+/* -1: not set, 0: off, 1: on. */
+int directory_call_waiting(const struct directory *dir, const char *user);
+
+/* Longest name of a conversation, with its NUL. */
+#define CONVERSATION_SIZE 256
+
+/* ERR_LIMIT also where the user has 1,000 mutes (or all users two million). until_ms 0: without
+ * end. Adding twice sets the new end, removing what is not there is no fault. */
+enum err directory_mute_add(struct directory *dir, const char *user, const char *conversation,
+	int64_t until_ms, directory_done_fn *done, void *arg);
+enum err directory_mute_remove(struct directory *dir, const char *user, const char *conversation,
+	directory_done_fn *done, void *arg);
+
+bool directory_is_muted(
+	const struct directory *dir, const char *user, const char *conversation, int64_t now_ms);
+
+/* Calls fn for each mute of the user, also for one that is over and was not yet swept. */
+void directory_mute_each(const struct directory *dir, const char *user,
+	void (*fn)(void *arg, const char *conversation, int64_t until_ms), void *arg);
+
 enum directory_list { LIST_BLOCK, LIST_ALLOW };
 
 /* ERR_LIMIT also when the lists are full (two million entries together).
@@ -153,6 +193,48 @@ const char *directory_list_match(const struct directory *dir, const char *user,
 /* Calls fn for each entry of exactly this user. */
 void directory_list_each(const struct directory *dir, const char *user, enum directory_list list,
 	void (*fn)(void *arg, const char *pattern), void *arg);
+
+/* ---- export ---- */
+
+enum directory_item_kind {
+	ITEM_DEVICE,       /* device, with its own do-not-disturb */
+	ITEM_DND,          /* until_ms */
+	ITEM_SCHEDULE,     /* text */
+	ITEM_CALL_WAITING, /* on */
+	ITEM_MUTE,         /* text: the conversation; until_ms */
+	ITEM_BLOCK,        /* text: the pattern */
+	ITEM_ALLOW,        /* text: the pattern */
+};
+
+/* One thing that is stored. All pointers are borrowed until the function that got it returns. */
+struct directory_item {
+	enum directory_item_kind kind;
+	const char *user;
+	const struct device *device;
+	const char *text;
+	int64_t until_ms; /* 0: without end */
+	bool on;
+};
+
+typedef void directory_item_fn(void *arg, const struct directory_item *item);
+
+/* Where an export is. `{0}` is the beginning; nothing needs to be freed. */
+struct directory_cursor {
+	uint64_t place;
+	bool in_lists, at_end;
+};
+
+/*
+ * A short step of an export (about 200 items; up to 1,000 more where a user has so many mutes):
+ * calls fn, which must not change the directory, for each item. Returns whether there is more.
+ * What the file holds, full tokens included: phones that are merely present are left out.
+ *
+ * The directory may change between two steps. What is there all the while comes exactly once, what
+ * comes or goes meanwhile may or may not. The order is that of the index: all of one user together,
+ * devices first, then the entries of all lists; it is the same until a restart.
+ */
+bool directory_export(const struct directory *dir, struct directory_cursor *cursor,
+	directory_item_fn *fn, void *arg);
 
 /* ---- figures ---- */
 
