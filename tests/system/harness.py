@@ -164,12 +164,13 @@ class Place:
 class Program:
     """A process of ours: its stderr goes to a file, and ends up checked."""
 
-    def __init__(self, place, name, argv, stdout=None):
+    def __init__(self, place, name, argv, stdout=None, environment=None):
         self.name, self.place = name, place
         self.stderr_path = place / f"{name}.stderr"
         with open(self.stderr_path, "ab") as stderr:
             self.process = subprocess.Popen(
-                [str(arg) for arg in argv], stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr)
+                [str(arg) for arg in argv], stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
+                env=os.environ | (environment or {}))
 
     def stderr(self):
         return self.stderr_path.read_text(errors="replace")
@@ -261,6 +262,9 @@ class Simulator(Program):
         return [line for line in self.log()
                 if line.get("violation") or line.get("event") == "violation"]
 
+    def requests_to(self, token):
+        return [line for line in self.requests() if line["token"] == token]
+
     def close_control(self):
         self._control.close()
 
@@ -330,7 +334,8 @@ class Events(JsonLines):
 class Daemon(Program):
     """pbxpushd with a configuration of its own. `config` holds {section: {key: value}} to add."""
 
-    def __init__(self, place, production, sandbox=None, apps=(App(),), config=None, args=()):
+    def __init__(self, place, production, sandbox=None, apps=(App(),), config=None, args=(),
+                 environment=None):
         self.events_path, self.status_path = place / "events.sock", place / "status.sock"
         self.config_path = place / "pbxpush.conf"
         self.sections = {
@@ -346,7 +351,8 @@ class Daemon(Program):
                 "key-file": place.app_key(app.key_id)[0], "environment": app.environment}
         self.args = args
         self.configure(config or {}, place)
-        super().__init__(place, "pbxpushd", [BUILD / "pbxpushd", "-c", self.config_path, *args])
+        super().__init__(place, "pbxpushd", [BUILD / "pbxpushd", "-c", self.config_path, *args],
+                         environment=environment)
         self.wait_ready()
 
     def configure(self, config, place=None):
@@ -366,6 +372,7 @@ class Daemon(Program):
             assert self.running(), f"pbxpushd ended:\n{self.stderr()}"
             with contextlib.suppress(OSError):
                 JsonLines(self.events_path).close()
+                JsonLines(self.status_path).close()
                 return True
             return False
 
@@ -393,6 +400,16 @@ class Daemon(Program):
         status, body = self.get("/status")
         assert status == 200, body
         return json.loads(body)
+
+    def route(self, environment="production", **members):
+        """The one route of the status whose members are these."""
+        members["environment"] = environment
+        route, = [route for route in self.status()["routes"]
+                  if all(route[key] == value for key, value in members.items())]
+        return route
+
+    def wait_connected(self, count=2, **members):
+        wait_until(lambda: self.route(**members)["ready"] >= count, START_S, "connections ready")
 
     def metric(self, name, **labels):
         """The sum of the samples of a metric that carry the labels, 0 where there is none."""
@@ -524,16 +541,23 @@ class Lab:
             raise
         return self
 
-    def start_daemon(self, config=None, args=()):
+    def start_daemon(self, config=None, args=(), environment=None):
         self.daemon = Daemon(
             self.place, self.simulator.address, self.sandbox and self.sandbox.address, self.apps,
-            config or self.config, args)
+            config or self.config, args, environment)
         return self.daemon
 
     def restart_daemon(self):
         """Stops it as systemd does, checks how it ended, and starts it on the same files."""
         self.daemon.check_end()
         return self.start_daemon()
+
+    def register(self, user="1001", token=TOKEN, app=None, **event):
+        """A phone of the user: its REGISTER, with a token."""
+        reply = self.events.ask(event="register", user=user, token=token,
+                                app=(app or self.app).bundle, **event)
+        assert reply["ok"] and reply["stored"], reply
+        return reply
 
     def client(self):
         """A new client of the event socket, closed at the end."""
