@@ -109,7 +109,7 @@ static void on_ambiguous(
 
 	delivery->ambiguous = true;
 	if (first && may_go_again(route, delivery))
-		send_again(route, delivery, reason);
+		send_again(route, delivery, "ambiguous");
 	else
 		delivery_give_up(delivery, reason);
 }
@@ -126,6 +126,14 @@ static int64_t pause_ms(const struct delivery *delivery)
 	return pause_ms < PAUSE_MIN_MS ? PAUSE_MIN_MS : pause_ms;
 }
 
+/* Once with another provider token, where there is one. */
+static bool answer_renew(struct route *route, struct delivery *delivery, bool expired)
+{
+	delivery->renewed = true;
+	return route->owner.token_refused(
+		route->owner.arg, route->token, delivery->token_generation, expired);
+}
+
 /* True when the delivery is on its way again. */
 static bool answer_retry(struct route *route, struct connection *connection,
 	struct delivery *delivery, const struct outcome *outcome)
@@ -134,7 +142,10 @@ static bool answer_retry(struct route *route, struct connection *connection,
 
 	switch (outcome->retry) {
 	case RETRY_NO:
-		return false;
+		if (strcmp(outcome->reason, "InvalidProviderToken") != 0 || delivery->renewed ||
+			!answer_renew(route, delivery, false))
+			return false;
+		break;
 	case RETRY_OTHER_CONNECTION:
 		if (delivery->moved)
 			return false;
@@ -146,9 +157,7 @@ static bool answer_retry(struct route *route, struct connection *connection,
 			connection_retire(connection, FAULT_ANSWERS, outcome->reason);
 			return false;
 		}
-		delivery->renewed = true;
-		if (!route->owner.token_expired(
-			    route->owner.arg, route->token, delivery->token_generation))
+		if (!answer_renew(route, delivery, true))
 			return false;
 		break;
 	case RETRY_SAME_TOKEN_LATER:
@@ -187,16 +196,18 @@ static void route_raise_alarm(struct route *route, const char *reason)
 	log_error("apns", "route=%s alarm=\"%s\"", route->name, route->alarm);
 }
 
-/* The `date` header, at the first answer of a connection and when APNs minds the token's age. */
+/* The `date` header: at the first answer of a connection, when APNs minds the token's age, and while
+ * the clock is known to be wrong. */
 static void answer_check_clock(struct route *route, struct connection *connection, int status)
 {
-	if (connection_record(connection)->answered && status != 403)
+	bool known = *route->skew;
+
+	if (connection_record(connection)->answered && status != 403 && !known)
 		return;
 	int64_t date_s = connection_date_s(connection);
 	int64_t skew_s = date_s - clock_wall_ms() / 1000;
 	if (date_s < 0)
 		return;
-	bool known = *route->skew;
 	route->skew[0] = '\0';
 	if (skew_s >= -SKEW_MAX_S && skew_s <= SKEW_MAX_S)
 		return;

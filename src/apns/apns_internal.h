@@ -54,8 +54,10 @@ struct provider_now apns_now(void);
 /* Signs new provider tokens where it is time, and keeps them. */
 void apns_refresh_tokens(struct apns *apns);
 
-/* As provider_token_expired(); keeps what was signed. self: the struct apns. */
-bool apns_token_expired(void *self, struct provider_token *token, unsigned generation);
+/* APNs calls the token of this generation expired, or else invalid. As provider_token_expired(); keeps
+ * what was signed. self: the struct apns. */
+bool apns_token_refused(
+	void *self, struct provider_token *token, unsigned generation, bool expired);
 
 /* ---- setup.c ---- */
 

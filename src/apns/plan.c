@@ -177,7 +177,7 @@ static enum err plan_route(struct plan *plan, struct apns *apns, struct apns_key
 	const struct route_owner owner = {
 		.arg = apns,
 		.observer = &apns->observer,
-		.token_expired = apns_token_expired,
+		.token_refused = apns_token_refused,
 	};
 
 	if (plan_route_find(apns->routes, key, environment, options) ||

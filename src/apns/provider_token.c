@@ -160,7 +160,7 @@ static bool provider_token_sign(struct provider_token *token, const struct provi
 	return !err;
 }
 
-static bool clock_jumped(const struct provider_token *token, const struct provider_now *now)
+bool provider_token_clock_jumped(const struct provider_token *token, const struct provider_now *now)
 {
 	int64_t step_s = now->wall_s - now->mono_us / US_PER_S - token->clock_offset_s;
 
@@ -172,7 +172,7 @@ bool provider_token_refresh(struct provider_token *token, const struct provider_
 	int64_t age_s = provider_token_age_s(token, now->mono_us);
 
 	if (!token->bearer || now->mono_us >= token->refresh_us ||
-		(age_s >= PROVIDER_TOKEN_MIN_AGE_S && clock_jumped(token, now)))
+		(age_s >= PROVIDER_TOKEN_MIN_AGE_S && provider_token_clock_jumped(token, now)))
 		return provider_token_sign(token, now);
 	return false;
 }
@@ -183,7 +183,7 @@ bool provider_token_expired(
 	if (generation != token->generation)
 		return true;
 	bool young = provider_token_age_s(token, now->mono_us) < PROVIDER_TOKEN_MIN_AGE_S;
-	if (young && token->forced)
+	if (young && token->forced && !provider_token_clock_jumped(token, now))
 		return false;
 	if (!provider_token_sign(token, now))
 		return false;

@@ -29,8 +29,10 @@ struct route_options {
 struct route_owner {
 	void *arg;
 	const struct apns_observer *observer;
-	/* ExpiredProviderToken for a push of this generation: true when a newer token is there. */
-	bool (*token_expired)(void *arg, struct provider_token *token, unsigned generation);
+	/* ExpiredProviderToken or InvalidProviderToken for a push of this generation: true when a newer
+	 * token is there. */
+	bool (*token_refused)(
+		void *arg, struct provider_token *token, unsigned generation, bool expired);
 };
 
 enum err route_new(struct event_base *base, struct provider_token *token,

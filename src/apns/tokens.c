@@ -37,15 +37,18 @@ void apns_refresh_tokens(struct apns *apns)
 	}
 }
 
-bool apns_token_expired(void *arg, struct provider_token *token, unsigned generation)
+bool apns_token_refused(void *arg, struct provider_token *token, unsigned generation, bool expired)
 {
 	struct apns *apns = arg;
 	const struct provider_now now = apns_now();
 	unsigned before = provider_token_generation(token);
-	bool again = provider_token_expired(token, generation, &now);
+	/* An `iat` in the future makes a token invalid; the key itself may be, and no new token helps. */
+	bool again =
+		(expired || generation != before || provider_token_clock_jumped(token, &now)) &&
+		provider_token_expired(token, generation, &now);
 
 	if (provider_token_generation(token) != before) {
-		token_log(token, "APNs calls the last one expired");
+		token_log(token, "APNs refuses the last one");
 		token_store_save(apns->store, token);
 	}
 	return again;

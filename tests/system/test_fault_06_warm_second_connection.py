@@ -45,7 +45,7 @@ def test_pushes_in_flight_move_to_the_second():
             device = lab.device(call)
             assert device["result"] == "accepted" and device["ms"] < HEALED_MS, device
             assert len({r["apns_id"] for r in lab.simulator.attempts(number)}) == 1
-        assert lab.daemon.metric("pbxpush_retries_total", reason="connection") >= 2
+        assert lab.daemon.metric("pbxpush_retries_total", reason="ambiguous") >= 2
         lab.simulator.control(pause=False)
 
 

@@ -125,7 +125,7 @@ static void an_ambiguous_push_goes_once_more(void **state)
 	world_expect(world, 0, PUSH_ACCEPTED, 200, "");
 	assert_int_equal(world->results[0].attempts, 2);
 	assert_string_equal(ids[0], ids[1]);
-	assert_string_equal(world->retry_reason, "connection");
+	assert_string_equal(world->retry_reason, "ambiguous");
 }
 
 static void and_not_twice(void **state)
@@ -181,7 +181,7 @@ static void a_silent_stream_is_given_up_alone(void **state)
 	assert_int_equal(world->peer.resets, 1);
 	assert_int_equal(world->peer.reset_code, NGHTTP2_CANCEL);
 	assert_int_equal(world->peer.count, 1);
-	assert_string_equal(world->retry_reason, "timeout");
+	assert_string_equal(world->retry_reason, "ambiguous");
 }
 
 static void an_outage_heals(void **state)

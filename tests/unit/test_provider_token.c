@@ -199,9 +199,28 @@ static void expired_gives_one_new_token(void **state)
 	now = at(61, WALL + 61);
 	assert_false(provider_token_expired(token, 2, &now));
 	assert_int_equal(provider_token_generation(token), 2);
+	assert_false(provider_token_clock_jumped(token, &now));
 	now = at(60 + 1200, WALL + 60 + 1200);
 	assert_true(provider_token_expired(token, 2, &now));
 	assert_int_equal(provider_token_generation(token), 3);
+	provider_token_free(token);
+}
+
+/* The clock was wrong when both were signed: no reason to wait once it is right (FAULTS 17). */
+static void a_jump_ends_the_wait(void **state)
+{
+	struct provider_token *token = token_of("T", "K", key_file);
+	struct provider_now now = at(0, WALL);
+
+	(void)state;
+	provider_token_refresh(token, &now);
+	assert_true(provider_token_expired(token, 1, &now));
+	assert_false(provider_token_expired(token, 2, &now));
+	now = at(10, WALL + 7200);
+	assert_true(provider_token_clock_jumped(token, &now));
+	assert_true(provider_token_expired(token, 2, &now));
+	assert_int_equal(provider_token_generation(token), 3);
+	assert_false(provider_token_expired(token, 3, &now));
 	provider_token_free(token);
 }
 
@@ -378,6 +397,7 @@ int main(void)
 		cmocka_unit_test(refreshed_when_it_is_time),
 		cmocka_unit_test(the_refresh_is_spread_over_ten_minutes),
 		cmocka_unit_test(expired_gives_one_new_token),
+		cmocka_unit_test(a_jump_ends_the_wait),
 		cmocka_unit_test(kept_across_restarts_while_young),
 		cmocka_unit_test(a_kept_file_may_hold_anything),
 		cmocka_unit_test(file_names_tell_keys_apart),

@@ -51,9 +51,13 @@ const char *provider_token_key(const struct provider_token *token);
  * when there is a new token. */
 bool provider_token_refresh(struct provider_token *token, const struct provider_now *now);
 
+/* True when the wall clock was set since the token was signed: its `iat` may be nonsense. */
+bool provider_token_clock_jumped(
+	const struct provider_token *token, const struct provider_now *now);
+
 /* APNs answered ExpiredProviderToken to a push sent with `generation`. True when a newer token is
  * there to try again with: signed since, or now. A young one is replaced once, and not again before
- * it is 20 minutes old. */
+ * it is 20 minutes old or the clock jumps. */
 bool provider_token_expired(
 	struct provider_token *token, unsigned generation, const struct provider_now *now);
 
