@@ -7,9 +7,6 @@
 
 #include <pbxpush/core/payload.h>
 
-/* A payload that APNs found too large (413) is sent once more with room for the essentials only. */
-#define SHRUNK_MAX_BYTES 1024
-
 static struct callee *callee_of(struct push_owner *owner)
 {
 	return map_entry(owner, struct callee, owner);
@@ -53,7 +50,7 @@ static void write_payload(
 		.data = data,
 		.fallback_name =
 			withheld ? flow->config->anonymous_caller : flow->config->unknown_caller,
-		.max_bytes = shrink ? SHRUNK_MAX_BYTES : 0,
+		.max_bytes = shrink ? PUSH_SHRUNK_MAX_BYTES : 0,
 	};
 	bool truncated = false;
 

@@ -16,6 +16,7 @@ struct push {
 	struct target *target;    /* valid while owner is */
 	uint64_t ticket;
 	int64_t read_us;
+	size_t payload_len;
 	enum push_type type;
 	enum push_environment environment;
 	bool learn;
@@ -83,6 +84,7 @@ static uint64_t push_send(struct push *push)
 	deadline_us = push->owner->describe(flow, push->owner, target, target->shrunk, &request);
 	if (!request.payload)
 		return 0;
+	push->payload_len = request.payload_len;
 	flow->ports.random(random, sizeof(random));
 	uuid_random(random, request.apns_id);
 	memcpy(target->apns_id, request.apns_id, sizeof(target->apns_id));
@@ -185,7 +187,8 @@ static bool send_again(struct push *push, const struct push_result *result)
 		target->may_probe = false;
 		target->environment =
 			target->environment == PUSH_PRODUCTION ? PUSH_SANDBOX : PUSH_PRODUCTION;
-	} else if (result->class == PUSH_REJECTED_SIZE && !target->shrunk) {
+	} else if (result->class == PUSH_REJECTED_SIZE && !target->shrunk &&
+		   push->payload_len > PUSH_SHRUNK_MAX_BYTES) {
 		target->shrunk = true;
 	} else {
 		return false;

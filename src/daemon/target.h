@@ -17,6 +17,9 @@ struct flow;
 struct push; /* one push in flight, push.c */
 struct target;
 
+/* A payload that APNs found too large (413) is sent once more with room for the essentials only. */
+#define PUSH_SHRUNK_MAX_BYTES 1024
+
 struct push_owner {
 	const char *call_id, *uuid; /* whose story the push belongs to, NULL: nobody's */
 	const char *user;           /* the AOR that the devices belong to */
