@@ -32,7 +32,7 @@ static struct call_times times_of(const struct flow *flow, const struct request 
 static bool caller_key(
 	const struct flow *flow, const struct call_event *event, char out[NUMBER_SIZE])
 {
-	const char *given = event->from_number ? event->from_number : event->from_uri;
+	const char *given = caller_given(event);
 
 	if (!given)
 		return false;

@@ -12,10 +12,17 @@ static struct callee *callee_of(struct push_owner *owner)
 	return map_entry(owner, struct callee, owner);
 }
 
+const char *caller_given(const struct call_event *event)
+{
+	bool has_uri = event->from_uri && event->from_uri[0];
+
+	return event->from_number ? event->from_number : has_uri ? event->from_uri : NULL;
+}
+
 static const char *caller_number(
 	const struct flow *flow, const struct call_event *event, char out[NUMBER_SIZE])
 {
-	const char *given = event->from_number ? event->from_number : event->from_uri;
+	const char *given = caller_given(event);
 	bool is_uri;
 
 	if (!given || number_is_withheld(given))
@@ -34,7 +41,8 @@ static void write_payload(
 	struct flow *flow, struct callee *callee, const struct target *target, bool shrink)
 {
 	const struct call_event *event = &callee->event;
-	bool withheld = event->from_number && number_is_withheld(event->from_number);
+	const char *given = caller_given(event);
+	bool withheld = given && number_is_withheld(given);
 	bool voip = target->push == PUSH_VOIP;
 	char number[NUMBER_SIZE];
 	char *data = event->data ? json_dumps(event->data, JSON_COMPACT) : NULL;

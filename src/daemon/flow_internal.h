@@ -133,6 +133,9 @@ bool target_is_live(const struct callee *callee, const struct target *target);
 
 /* ---- call_push.c ---- */
 
+/* What the PBX gave as the caller: the number, also an empty one (withheld), else the URI; NULL: unknown. */
+const char *caller_given(const struct call_event *event);
+
 /* Makes the callee the owner of its targets' pushes, once its event is in place. */
 void callee_own_pushes(struct callee *callee);
 

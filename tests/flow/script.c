@@ -61,28 +61,41 @@ const char *step_token(const char *text)
 	return token;
 }
 
-/* `$a`: a token; `$now`, `$now+500`: Unix time. */
+/* Appends what the name at text stands for; returns what follows it. */
+static const char *expand_name(const char *text, struct buf *out)
+{
+	int64_t ms = fake_clock_wall_ms();
+	char token[2] = {text[0], '\0'};
+	char *end;
+	long count;
+
+	if (!strncmp(text, "now", 3)) {
+		text += 3;
+		if (*text == '+' || *text == '-') {
+			buf_add_int(out, ms + strtoll(text, &end, 10));
+			return end;
+		}
+		buf_add_int(out, ms);
+		return text;
+	}
+	count = strtol(text, &end, 10);
+	if (count) {
+		while (count--)
+			buf_add_char(out, *end);
+		return end + 1;
+	}
+	assert_true(isxdigit((unsigned char)token[0]));
+	buf_add_str(out, step_token(token));
+	return text + 1;
+}
+
 static void expand(const char *line, struct buf *out)
 {
 	const char *dollar;
-	char *end;
 
 	while ((dollar = strchr(line, '$'))) {
 		buf_add(out, line, (size_t)(dollar - line));
-		line = dollar + 1;
-		if (!strncmp(line, "now", 3)) {
-			line += 3;
-			end = (char *)(uintptr_t)line;
-			buf_add_int(
-				out, fake_clock_wall_ms() +
-					     (strchr("+-", *line) ? strtoll(line, &end, 10) : 0));
-			line = end;
-		} else {
-			char token[2] = {*line++, '\0'};
-
-			assert_true(isxdigit((unsigned char)token[0]));
-			buf_add_str(out, step_token(token));
-		}
+		line = expand_name(dollar + 1, out);
 	}
 	buf_add_str(out, line);
 }

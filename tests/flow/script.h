@@ -38,7 +38,8 @@
  *   counted NAME{label="v",…} N      a metric
  *   told c1 WORD …                   the timeline of a call holds these words
  *
- * A token of one hex digit stands for 64 of them, in events as `$a`. `$now`, `$now+500` is Unix time in ms.
+ * A token of one letter a to f stands for 64 of them, in events as `$a`. `$now`, `$now+500` is Unix time in
+ * ms, `$500x` are 500 x.
  * A scenario must mention every push and every reply: one that is left over at the end fails it.
  */
 struct scenario {

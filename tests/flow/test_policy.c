@@ -83,6 +83,8 @@ static const struct scenario scenarios[] = {
 		"< unreachable no-device\n"
 		"> {'event':'call','call':'c10','to':'1001','from':null}\n"
 		"< unreachable no-device\n"
+		"> call c10b 1001 from.uri=\n"
+		"< unreachable no-device\n"
 		"> call c11 1001 from.name=anonymous\n"
 		"< unreachable no-device\n"},
 	{"lists of everyone, and of a tenant",
