@@ -9,6 +9,8 @@
 #include <pbxpush/core/contact.h>
 #include <pbxpush/core/utf8.h>
 
+#include "json_text.h"
+
 static const char *const error_names[] = {
 	[EVENT_BAD_JSON] = "bad-json",
 	[EVENT_UNKNOWN] = "unknown-event",
@@ -272,23 +274,12 @@ static enum err parse_type(struct call_event *out, struct event_error *error)
 /* *root is NULL unless this returns ERR_OK. */
 static enum err load(const char *line, size_t len, json_t **root, struct event_error *error)
 {
-	struct buf repaired = {0};
 	json_error_t why = {0};
 
-	if (!utf8_json_is_clean(line, len)) {
-		utf8_json_repair(line, len, &repaired);
-		if (repaired.failed) {
-			buf_free(&repaired);
-			return ERR_NOMEM;
-		}
-		line = repaired.data;
-		len = repaired.len;
-	}
 	*root = json_loadb(line, len, 0, &why);
 	/* A number too big for an integer is a bad field, not bad JSON. */
 	if (!*root && json_error_code(&why) == json_error_numeric_overflow)
 		*root = json_loadb(line, len, JSON_DECODE_INT_AS_REAL, &why);
-	buf_free(&repaired);
 	if (json_is_object(*root))
 		return ERR_OK;
 	if (!*root && json_error_code(&why) == json_error_out_of_memory)
@@ -303,15 +294,29 @@ static enum err load(const char *line, size_t len, json_t **root, struct event_e
 	return ERR_INVAL;
 }
 
-enum err call_event_parse(
+/* The text of a member, kept as a member of the root, so that one thing owns all. NULL where memory is short:
+ * then the parsed value has to do. */
+static const char *keep_text(json_t *root, const char *line, size_t len, const char *name)
+{
+	struct buf text = {0};
+	char kept[16];
+	const char *value = NULL;
+
+	snprintf(kept, sizeof(kept), "%s\n", name); /* a name that no field has */
+	json_text_member(line, len, name, &text);
+	if (text.len && !text.failed &&
+		!json_object_set_new(root, kept, json_stringn(text.data, text.len)))
+		value = json_string_value(json_object_get(root, kept));
+	buf_free(&text);
+	return value;
+}
+
+static enum err parse_clean(
 	const char *line, size_t len, struct call_event *out, struct event_error *error)
 {
 	const json_t *id;
-	enum err err;
+	enum err err = load(line, len, &out->root, error);
 
-	*out = (struct call_event){
-		.attempt = 1, .wait = WAIT_PUSH, .reason = CALL_CANCELLED, .sip = true};
-	err = load(line, len, &out->root, error);
 	if (err)
 		return err;
 	id = json_object_get(out->root, "id");
@@ -321,11 +326,31 @@ enum err call_event_parse(
 		event_error_set(error, EVENT_BAD_FIELD, "id", "'id' must be a string or a number");
 		return ERR_INVAL;
 	}
+	if (json_is_real(id))
+		out->id_text = keep_text(out->root, line, len, "id");
 	err = parse_type(out, error);
 	if (!err)
 		err = parse_fields(out, error);
 	if (!err)
 		err = check_alternatives(out, error);
+	if (!err && out->data)
+		out->data_text = keep_text(out->root, line, len, "data");
+	return err;
+}
+
+enum err call_event_parse(
+	const char *line, size_t len, struct call_event *out, struct event_error *error)
+{
+	struct buf repaired = {0};
+	enum err err;
+
+	*out = (struct call_event){
+		.attempt = 1, .wait = WAIT_PUSH, .reason = CALL_CANCELLED, .sip = true};
+	if (utf8_json_is_clean(line, len))
+		return parse_clean(line, len, out, error);
+	utf8_json_repair(line, len, &repaired);
+	err = repaired.failed ? ERR_NOMEM : parse_clean(repaired.data, repaired.len, out, error);
+	buf_free(&repaired);
 	return err;
 }
 

@@ -2,7 +2,6 @@
 /* The pushes of a call: their payload and headers, and what their end means for the callee. */
 #include "flow_internal.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include <pbxpush/core/payload.h>
@@ -45,7 +44,6 @@ static void write_payload(
 	bool withheld = given && number_is_withheld(given);
 	bool voip = target->push == PUSH_VOIP;
 	char number[NUMBER_SIZE];
-	char *data = event->data ? json_dumps(event->data, JSON_COMPACT) : NULL;
 	struct payload_call call = {
 		.uuid = callee->uuid,
 		.call_id = event->leg ? event->leg : event->call,
@@ -55,7 +53,7 @@ static void write_payload(
 		.video = event->video,
 		.started_ms = callee->started_ms,
 		.expires_ms = callee->deadline_ms,
-		.data = data,
+		.data = event->data_text,
 		.fallback_name =
 			withheld ? flow->config->anonymous_caller : flow->config->unknown_caller,
 		.max_bytes = shrink ? PUSH_SHRUNK_MAX_BYTES : 0,
@@ -68,7 +66,6 @@ static void write_payload(
 	else
 		payload_write_call_alert(&call, &flow->payload, &truncated);
 	callee->truncated |= truncated;
-	free(data);
 }
 
 /* The latest moment at which a push is still of use: the phone needs time to register, and the PBX

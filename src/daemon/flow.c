@@ -235,10 +235,11 @@ static void on_line(void *self, struct reply_to to, enum client_role role, const
 	err = call_event_parse(line, len, &request.event, &error);
 	if (err == ERR_NOMEM)
 		event_error_set(&error, EVENT_OVERLOADED, NULL, "out of memory");
-	if (request.event.id) {
+	if (request.event.id_text)
+		buf_add_str(&id, request.event.id_text);
+	else if (request.event.id)
 		reply_write_id(request.event.id, &id);
-		request.id = id.data;
-	}
+	request.id = id.data;
 	if (err) {
 		reply_error(flow, &request, &error);
 		count_event(flow, "other", request.outcome);

@@ -131,7 +131,9 @@ struct call_event {
 	enum event_type type;
 	json_t *root;
 	const json_t *id; /* string or number, NULL where absent */
-	uint64_t has;     /* bits 1 << enum event_field */
+	const char *
+		id_text; /* as it stood, where it is a number that an integer does not hold, else NULL */
+	uint64_t has; /* bits 1 << enum event_field */
 
 	const char *call, *to, *leg, *device, *user, *contact, *app, *number;
 	const char *from_number, *from_name, *from_uri;
@@ -139,6 +141,7 @@ struct call_event {
 	const char *token, *alert_token; /* as given: push_token_normalize() before use */
 	const char *uuid;                /* as given, checked */
 	const json_t *data, *contacts;
+	const char *data_text; /* `data` as it stood, without blanks */
 	bool video, pbx_dnd, pbx_blocked, bypass, sip, forget, on;
 	int64_t ring_ms, started_ms, wait_ms, expires_s, until_ms, attempt;
 	enum wait_mode wait;
