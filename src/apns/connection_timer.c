@@ -49,7 +49,7 @@ static int64_t next_due_us(const struct connection *connection)
 		sooner(&due_us, idle_ping_us(connection));
 	if (oldest_us)
 		sooner(&due_us, oldest_us + MS(options->response_timeout_ms));
-	if (connection->window_short_us)
+	if (connection->window_short_us && connection->state == CONNECTION_READY)
 		sooner(&due_us, connection->window_short_us + MS(WINDOW_SHORT_MS));
 	return due_us;
 }
@@ -126,6 +126,7 @@ static void check_liveness(struct connection *connection, int64_t now_us)
 			connection_kill(connection, FAULT_SILENT, "no answer to PING");
 	} else if (oldest_us && now_us >= silence_us(connection, oldest_us)) {
 		ping(connection, now_us, true);
+		session_shed(connection->session);
 	} else if (!oldest_us && now_us >= idle_ping_us(connection)) {
 		if (connection->state == CONNECTION_READY &&
 			connection->owner.surplus(connection->owner.arg, connection))
@@ -148,9 +149,11 @@ void connection_on_timer(evutil_socket_t fd, short what, void *arg)
 	} else if (connection->state != CONNECTION_DEAD) {
 		session_expire(
 			connection->session, now_us - MS(connection->options.response_timeout_ms));
-		if (connection->window_short_us &&
-			now_us >= connection->window_short_us + MS(WINDOW_SHORT_MS))
+		if (connection->state == CONNECTION_READY && connection->window_short_us &&
+			now_us >= connection->window_short_us + MS(WINDOW_SHORT_MS)) {
 			connection_retire(connection, FAULT_SILENT, "the peer's window stays shut");
+			session_shed(connection->session);
+		}
 		check_liveness(connection, now_us);
 	}
 	connection_settle(connection);

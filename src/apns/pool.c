@@ -107,6 +107,7 @@ static void on_changed(void *arg, struct connection *connection, enum connection
 		return;
 	case CONNECTION_READY:
 		route->last_good_us = now_us;
+		route->needed_since_us = 0;
 		return;
 	case CONNECTION_DRAINING:
 	case CONNECTION_DEAD:

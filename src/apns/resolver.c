@@ -20,8 +20,9 @@ struct question {
 TAILQ_HEAD(query_list, resolver_query);
 
 struct resolver {
+	struct event_base *base;
 	struct endpoint endpoint;
-	struct worker *worker;
+	struct worker *worker; /* NULL before the first question */
 	struct event *readable;
 	struct query_list queries;
 	unsigned serial; /* of the last question */
@@ -84,26 +85,38 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 enum err resolver_new(
 	struct event_base *base, const struct endpoint *endpoint, struct resolver **out)
 {
-	enum err err = ERR_NOMEM;
 	struct resolver *resolver = calloc(1, sizeof(*resolver));
 
 	if (!resolver)
-		goto out;
+		return ERR_NOMEM;
 	TAILQ_INIT(&resolver->queries);
+	resolver->base = base;
 	resolver->endpoint = *endpoint;
-	err = worker_new(&resolver->worker, "apns-dns");
+	*out = resolver;
+	return ERR_OK;
+}
+
+/* With the first question: most routes to the sandbox are never used. */
+static enum err resolver_start_worker(struct resolver *resolver)
+{
+	struct worker *worker;
+
+	if (resolver->worker)
+		return ERR_OK;
+	enum err err = worker_new(&worker, "apns-dns");
 	if (err)
-		goto out;
+		return err;
 	resolver->readable = event_new(
-		base, worker_fd(resolver->worker), EV_READ | EV_PERSIST, on_readable, resolver);
-	if (!resolver->readable || event_add(resolver->readable, NULL))
-		err = ERR_NOMEM;
-out:
-	if (err)
-		resolver_free(resolver);
-	else
-		*out = resolver;
-	return err;
+		resolver->base, worker_fd(worker), EV_READ | EV_PERSIST, on_readable, resolver);
+	if (!resolver->readable || event_add(resolver->readable, NULL)) {
+		if (resolver->readable)
+			event_free(resolver->readable);
+		resolver->readable = NULL;
+		worker_free(worker);
+		return ERR_NOMEM;
+	}
+	resolver->worker = worker;
+	return ERR_OK;
 }
 
 void resolver_free(struct resolver *resolver)
@@ -121,6 +134,10 @@ void resolver_free(struct resolver *resolver)
 
 static enum err resolver_start(struct resolver *resolver)
 {
+	enum err err = resolver_start_worker(resolver);
+
+	if (err)
+		return err;
 	struct question *question = calloc(1, sizeof(*question));
 
 	if (!question)
@@ -128,7 +145,7 @@ static enum err resolver_start(struct resolver *resolver)
 	question->resolver = resolver;
 	question->endpoint = resolver->endpoint;
 	question->serial = ++resolver->serial;
-	enum err err = worker_submit(resolver->worker, question_run, question_done, question);
+	err = worker_submit(resolver->worker, question_run, question_done, question);
 	if (err)
 		free(question);
 	else

@@ -270,7 +270,7 @@ void route_pump(struct route *route)
 bool route_wind_up(struct route *route)
 {
 	route->ending = true;
-	route_retire_all(route, "route is no longer configured");
+	route_retire_all(route, "the route is not needed any more");
 	return route->connection_count == 0;
 }
 

@@ -111,9 +111,9 @@ bool session_ids_are_short(const struct session *session)
 
 bool session_has_room(const struct session *session, size_t payload_len)
 {
+	/* The connection's window begins at 65,535 bytes (RFC 9113 6.9.2): every push fits some time. */
 	return !session->leaving && session->open_count < session_stream_limit(session) &&
-	       /* A peer with a tiny window still gets its pushes, one at a time. */
-	       (window_left(session) >= (int64_t)payload_len || session->open_count == 0) &&
+	       window_left(session) >= (int64_t)payload_len &&
 	       nghttp2_session_check_request_allowed(session->h2);
 }
 
@@ -242,6 +242,19 @@ void session_expire(struct session *session, int64_t since_us)
 	while ((stream = TAILQ_FIRST(&session->open)) && stream->submitted_us <= since_us) {
 		session_cancel(session, stream);
 		stream->timed_out = true;
+		TAILQ_INSERT_TAIL(&session->ended, stream, link);
+	}
+}
+
+void session_shed(struct session *session)
+{
+	struct stream *stream, *next;
+
+	for (stream = TAILQ_FIRST(&session->open); stream; stream = next) {
+		next = TAILQ_NEXT(stream, link);
+		if (!session_is_unsent(session, stream))
+			continue;
+		session_cancel(session, stream);
 		TAILQ_INSERT_TAIL(&session->ended, stream, link);
 	}
 }

@@ -141,6 +141,10 @@ enum err apns_reconfigure(struct apns *apns, const struct apns_options *options,
 	if (!err) {
 		apply_routes(&plan, apns);
 		apply_apps(&plan, apns);
+		/* At once, lest one of them opens a connection with what plan_clear() frees. */
+		for (struct apns_route *at = apns->routes; at; at = at->next)
+			if (at->leaving)
+				route_wind_up(at->route);
 		ledger_set_bounds(&apns->ledger, options->max_queued, app_count);
 		SSL_CTX *tls = apns->tls;
 		char *ca_file = apns->ca_file;

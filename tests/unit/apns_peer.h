@@ -50,6 +50,7 @@ struct peer {
 	int port;
 	uint32_t limit; /* MAX_CONCURRENT_STREAMS of new connections */
 	const char *alpn;
+	bool keep_window;         /* never open the connection's window again */
 	const char *proxy_answer; /* act as a proxy first: CONNECT is answered with this */
 	char proxy_saw[2048];
 	void (*script)(struct peer *peer, struct peer_request *request);
@@ -256,7 +257,11 @@ static inline void peer_start_h2(struct peer_connection *connection)
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, peer_on_data);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, peer_on_frame);
 	nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, peer_on_close);
-	nghttp2_session_server_new(&connection->h2, callbacks, connection);
+	nghttp2_option *option;
+	nghttp2_option_new(&option);
+	nghttp2_option_set_no_auto_window_update(option, connection->peer->keep_window);
+	nghttp2_session_server_new2(&connection->h2, callbacks, connection, option);
+	nghttp2_option_del(option);
 	nghttp2_session_callbacks_del(callbacks);
 	peer_set_limit(connection, connection->peer->limit);
 }

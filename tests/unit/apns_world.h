@@ -178,15 +178,16 @@ static inline void world_done(void *arg, const struct push_result *result)
 }
 
 /* Sends push number `n` (its token ends in it) of an app; the ticket. */
-static inline uint64_t world_send_app(struct world *world, size_t app, int64_t deadline_ms)
+static inline uint64_t world_send_payload(
+	struct world *world, size_t app, int64_t deadline_ms, const char *payload, size_t len)
 {
 	struct push_request request = {
 		.type = PUSH_VOIP,
 		.environment = PUSH_PRODUCTION,
 		.priority = 10,
 		.app = world->apps[app].bundle_id,
-		.payload = "{\"aps\":{},\"v\":1}",
-		.payload_len = 16,
+		.payload = payload,
+		.payload_len = len,
 	};
 	char token[65];
 
@@ -204,6 +205,20 @@ static inline uint64_t world_send_app(struct world *world, size_t app, int64_t d
 	if (ticket)
 		world->sent++;
 	return ticket;
+}
+
+static inline uint64_t world_send_app(struct world *world, size_t app, int64_t deadline_ms)
+{
+	return world_send_payload(world, app, deadline_ms, "{\"aps\":{},\"v\":1}", 16);
+}
+
+/* The largest payload there is. */
+static inline uint64_t world_send_large(struct world *world)
+{
+	static char payload[PUSH_VOIP_MAX_BYTES];
+
+	memset(payload, 'x', sizeof(payload));
+	return world_send_payload(world, 0, PATIENCE_MS, payload, sizeof(payload));
 }
 
 static inline uint64_t world_send(struct world *world)

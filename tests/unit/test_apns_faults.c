@@ -184,6 +184,47 @@ static void a_silent_stream_is_given_up_alone(void **state)
 	assert_string_equal(world->retry_reason, "ambiguous");
 }
 
+/* Half-open: the peer is gone and nothing says so. New pushes do not wait for the old one's fate. */
+static void silence_sends_the_next_elsewhere(void **state)
+{
+	struct world *world = *state;
+
+	world->options.response_timeout_ms = 10000;
+	world->options.ping_timeout_ms = 300;
+	world->options.max_connections = 2;
+	world_start(world, accept_all);
+	world_send(world);
+	world_finish(world);
+	struct peer_connection *old = world->peer.connections[0];
+	event_del(old->event);
+	world_send(world);
+	int64_t start_us = clock_mono_us();
+	world_finish(world);
+	assert_in_range(clock_mono_us() - start_us, 2000000, 3500000);
+	world_expect(world, 1, PUSH_ACCEPTED, 200, "");
+	assert_int_equal(world->results[1].attempts, 2); /* ambiguous, once more */
+	assert_int_equal(world->peer.count, 2);
+	assert_int_equal(world_stats(world).ready, 1);
+}
+
+/* The peer answers, but takes no more bytes: what is unsent leaves for another connection. */
+static void a_shut_window_is_left(void **state)
+{
+	struct world *world = *state;
+
+	world->peer.keep_window = true;
+	world->options.max_connections = 2;
+	world_start(world, accept_all);
+	for (int i = 0; i < 40; i++) /* three windows */
+		world_send_large(world);
+	world_finish(world);
+	for (int i = 0; i < world->sent; i++) {
+		world_expect(world, i, PUSH_ACCEPTED, 200, "");
+		assert_int_equal(world->results[i].attempts, 1);
+	}
+	assert_in_range(world->peer.count, 2, 10);
+}
+
 static void an_outage_heals(void **state)
 {
 	struct world *world = *state;
@@ -427,6 +468,8 @@ int main(void)
 		T(and_not_twice),
 		T(a_cancelled_ambiguous_push_is_told),
 		T(a_silent_stream_is_given_up_alone),
+		T(silence_sends_the_next_elsewhere),
+		T(a_shut_window_is_left),
 		T(an_outage_heals),
 		T(a_server_error_is_tried_elsewhere),
 		T(but_only_once),

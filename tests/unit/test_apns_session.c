@@ -257,6 +257,25 @@ static void produced_is_not_sent(void **state)
 	assert_false(session_is_unsent(pair->client, &pair->streams[0]));
 }
 
+static void what_is_unsent_can_be_shed(void **state)
+{
+	struct pair *pair = *state;
+
+	set_limit(pair, 10);
+	assert_int_equal(submit(pair, 0), ERR_OK);
+	exchange(pair);
+	assert_int_equal(submit(pair, 1), ERR_OK);
+	session_shed(pair->client);
+	assert_ptr_equal(session_next_ended(pair->client), &pair->streams[1]);
+	assert_int_equal(pair->streams[1].end, STREAM_UNPROCESSED);
+	assert_null(session_next_ended(pair->client));
+	assert_int_equal(session_open_streams(pair->client), 1);
+	exchange(pair);
+	assert_int_equal(pair->server.count, 1); /* it never left */
+	respond(pair, 1, "200", "");
+	assert_int_equal(session_next_ended(pair->client)->end, STREAM_ANSWERED);
+}
+
 static void an_expired_stream_gives_its_budget_back(void **state)
 {
 	struct pair *pair = *state;
@@ -392,6 +411,7 @@ int main(void)
 		T(resets_are_told_apart),
 		T(a_lost_connection_knows_what_it_sent),
 		T(produced_is_not_sent),
+		T(what_is_unsent_can_be_shed),
 		T(an_expired_stream_gives_its_budget_back),
 		T(a_cancelled_request_may_still_be_in_the_queue),
 		T(endless_bodies_are_cut),

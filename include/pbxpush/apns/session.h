@@ -83,6 +83,10 @@ void session_cancel(struct session *session, struct stream *stream);
 /* Gives up, as timed out, the streams submitted at or before since_us; fetch them as ended. */
 void session_expire(struct session *session, int64_t since_us);
 
+/* Gives up the streams that are surely unsent, because the peer reads no more: they can go elsewhere. Fetch
+ * them as ended. */
+void session_shed(struct session *session);
+
 /* The next stream that ended, or NULL. */
 struct stream *session_next_ended(struct session *session);
 
