@@ -27,7 +27,7 @@ void step_fail(const struct step *step, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
-	print_error("%s\nstep %d: %s\n%s\n", step->name, step->number, step->text, why);
+	print_error("step %d: %s\n%s\n", step->number, step->text, why);
 	fail();
 	abort(); /* fail() does not return, but does not say so either */
 }
@@ -255,10 +255,10 @@ static bool step_about_world(struct step *step, const char *rest)
 	return true;
 }
 
-static void run_step(struct world *world, const char *name, int number, const char *line)
+static void run_step(struct world *world, int number, const char *line)
 {
 	struct buf text = {0};
-	struct step step = {.world = world, .name = name, .number = number};
+	struct step step = {.world = world, .number = number};
 	char *copy;
 
 	expand(line, &text);
@@ -287,17 +287,17 @@ static void run_scenario(void **state)
 	char line[2048];
 	int number = 0;
 
-	for (const char *p = scenario->script; *p;) {
+	for (const char *p = strchr(scenario->text, '\n') + 1; *p;) {
 		size_t len = strcspn(p, "\n");
 
 		assert_in_range(len, 0, sizeof(line) - 1);
 		memcpy(line, p, len);
 		line[len] = '\0';
-		run_step(world, scenario->name, ++number, line);
+		run_step(world, ++number, line);
 		p += len + (p[len] == '\n');
 	}
-	run_step(world, scenario->name, ++number, "quiet");
-	run_step(world, scenario->name, ++number, "no push");
+	run_step(world, ++number, "quiet");
+	run_step(world, ++number, "no push");
 }
 
 static int end_scenario(void **state)
@@ -307,9 +307,9 @@ static int end_scenario(void **state)
 }
 
 /* cmocka's reports are read by word: one word a test. */
-static char *one_word(const char *sentence)
+static char *one_word(const char *text)
 {
-	char *word = strdup(sentence);
+	char *word = strndup(text, strcspn(text, "\n"));
 
 	assert_non_null(word);
 	for (char *p = word; *p; p++) {
@@ -326,7 +326,7 @@ int script_main(const char *group, const struct scenario *scenarios, size_t coun
 
 	assert_in_range(count, 1, SCENARIOS_MAX);
 	for (size_t i = 0; i < count; i++)
-		tests[i] = (struct CMUnitTest){.name = one_word(scenarios[i].name),
+		tests[i] = (struct CMUnitTest){.name = one_word(scenarios[i].text),
 			.test_func = run_scenario,
 			.setup_func = begin_scenario,
 			.teardown_func = end_scenario,

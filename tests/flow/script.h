@@ -5,7 +5,8 @@
 #include <stddef.h>
 
 /*
- * The language of the flow tests. A scenario is a text of steps, one a line, in a world of its own:
+ * The language of the flow tests. A scenario is a text: its first line is its name, a sentence, and each further line is
+ * a step. It has a world of its own.
  *
  *   set calls.remember 5m            an option, as in the configuration file; `app.` is com.example.phone
  *   team com.example.other XYZ987…   another app, `drop com.example.other` takes it away
@@ -43,8 +44,7 @@
  * A scenario must mention every push and every reply: one that is left over at the end fails it.
  */
 struct scenario {
-	const char *name; /* a sentence */
-	const char *script;
+	const char *text;
 };
 
 /* A cmocka program of scenarios. Returns what main() returns. */

@@ -11,7 +11,6 @@
 /* One step of a scenario, cut into words. */
 struct step {
 	struct world *world;
-	const char *name; /* of the scenario */
 	int number;
 	const char *text; /* the line, `$` expanded */
 	char *words[WORDS_MAX + 1];
