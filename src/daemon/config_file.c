@@ -10,8 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/x509_vfy.h>
 
 #include <pbxpush/apns/apns.h>
+#include <pbxpush/apns/endpoint.h>
 
 #define APP_SECTION "app "
 
@@ -28,7 +32,7 @@ struct loader {
 		[256]; /* our own copy: libinih keeps 49 characters, a bundle id may be longer */
 	bool section_known;
 	struct config_app *app; /* of the section, NULL outside [app …] */
-	int *set_at;    /* line at which each row of the option table was set in this section */
+	int *set_at; /* line at which each row of the option table was set; of apps: in this section */
 	int *app_lines; /* line of each app's section */
 };
 
@@ -97,6 +101,17 @@ static bool is_bundle_id(const char *text)
 	       strlen(text) < 128;
 }
 
+/* Each app may set every option of its section. */
+static void forget_app_lines(struct loader *loader)
+{
+	const struct option_spec *spec;
+
+	for (size_t i = 0; (spec = option_at(i)); i++) {
+		if (!strcmp(spec->section, "app"))
+			loader->set_at[i] = 0;
+	}
+}
+
 static void begin_app(struct loader *loader, const char *bundle_id)
 {
 	size_t before = loader->config->app_count;
@@ -118,6 +133,7 @@ static void begin_app(struct loader *loader, const char *bundle_id)
 		return;
 	}
 	loader->section_known = true;
+	forget_app_lines(loader);
 	if (loader->config->app_count == before)
 		fault(loader, loader->line, "[%s] stands twice (first at line %d)", loader->section,
 			lines[loader->app - loader->config->apps]);
@@ -133,7 +149,6 @@ static void begin_section(struct loader *loader, const char *line)
 
 	loader->app = NULL;
 	loader->section_known = false;
-	memset(loader->set_at, 0, option_count() * sizeof(*loader->set_at));
 	if (!end) {
 		fault(loader, loader->line, "%.*s: a section ends with ']'",
 			(int)strcspn(line, "\r\n"), line);
@@ -271,6 +286,12 @@ static void check_app(struct loader *loader, size_t index)
 		check_key_file(loader, line, app);
 }
 
+/* Where an option outside [app …] was set; 0 where it was not. */
+static int line_of(const struct loader *loader, const char *section, const char *key)
+{
+	return loader->set_at[option_find(section, key) - option_at(0)];
+}
+
 static void check_users(struct loader *loader, const char *key, const char *text)
 {
 	uid_t *users = NULL;
@@ -278,7 +299,8 @@ static void check_users(struct loader *loader, const char *key, const char *text
 	char who[128];
 
 	if (config_users(text, &users, &count, who, sizeof(who)))
-		fault(loader, 0, "[events] %s = \"%s\": there is no user %s", key, text, who);
+		fault(loader, line_of(loader, "events", key),
+			"[events] %s = \"%s\": there is no user %s", key, text, who);
 	free(users);
 }
 
@@ -287,8 +309,31 @@ static void check_group(struct loader *loader, const char *section, const char *
 	gid_t gid;
 
 	if (config_group(text, &gid))
-		fault(loader, 0, "[%s] socket-group = \"%s\": there is no such group", section,
-			text);
+		fault(loader, line_of(loader, section, "socket-group"),
+			"[%s] socket-group = \"%s\": there is no such group", section, text);
+}
+
+static void check_apns(struct loader *loader)
+{
+	const struct config *config = loader->config;
+	X509_STORE *store = X509_STORE_new();
+	struct proxy proxy;
+
+	if (config->connections > config->max_connections)
+		fault(loader, line_of(loader, "apns", "connections"),
+			"[apns] connections = %lld: more than max-connections = %lld",
+			(long long)config->connections, (long long)config->max_connections);
+	/* Not quoted: it may hold a password. */
+	if (!proxy_parse(config->apns_proxy, &proxy))
+		fault(loader, line_of(loader, "apns", "proxy"),
+			"[apns] proxy: must be http://[user:password@]host:port");
+	if (config->apns_ca_file[0] &&
+		(!store || !X509_STORE_load_file(store, config->apns_ca_file)))
+		fault(loader, line_of(loader, "apns", "ca-file"), "[apns] ca-file = \"%s\": %s",
+			config->apns_ca_file,
+			access(config->apns_ca_file, R_OK) ? strerror(errno)
+							   : "holds no certificates in PEM");
+	X509_STORE_free(store);
 }
 
 /* What no single option can tell. */
@@ -300,12 +345,10 @@ static void check_whole(struct loader *loader)
 		fault(loader, 0, "there is no [app BUNDLE-ID]: nothing could be pushed to");
 	for (size_t i = 0; i < config->app_count; i++)
 		check_app(loader, i);
-	if (config->connections > config->max_connections)
-		fault(loader, 0, "[apns] connections = %lld: more than max-connections = %lld",
-			(long long)config->connections, (long long)config->max_connections);
+	check_apns(loader);
 	if (!strcmp(config->events_socket, config->status_socket))
-		fault(loader, 0, "[events] and [status] name the same socket %s",
-			config->events_socket);
+		fault(loader, line_of(loader, "status", "socket"),
+			"[events] and [status] name the same socket %s", config->events_socket);
 	check_users(loader, "allow-users", config->events_allow);
 	check_users(loader, "admin-users", config->events_admin);
 	check_group(loader, "events", config->events_group);
