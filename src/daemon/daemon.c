@@ -500,6 +500,7 @@ enum err daemon_run(struct daemon *daemon)
 		daemon->config->events_socket, daemon->config->status_socket,
 		daemon->config->app_count, daemon->config->app_count == 1 ? "" : "s");
 	notify_send("READY=1");
+	tell_state(daemon);
 	if (event_base_dispatch(daemon->base) < 0)
 		return ERR_IO;
 	log_notice("daemon", "stopped");
