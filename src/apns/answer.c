@@ -19,6 +19,7 @@
 #define PAUSE_CAP_MS     8000
 #define PAUSE_MIN_MS     200
 #define SKEW_MAX_S       120
+#define ODD_SHOWN        40
 
 static uint32_t random_bits(void)
 {
@@ -187,6 +188,34 @@ static void answer_judge_connection(
 		connection_retire(connection, FAULT_ANSWERS, "one server error after another");
 }
 
+/* A refusal that is not on Apple's list. */
+static bool is_odd(const struct outcome *outcome)
+{
+	return outcome->class != PUSH_ACCEPTED &&
+	       (!*outcome->reason || strcmp(outcome->reason, "other") == 0);
+}
+
+/* How such an answer begins is shown, once; too little of it to hold a token. An alarm is logged as one. */
+static void answer_note_odd(struct route *route, const struct stream *stream, bool alarm)
+{
+	char text[sizeof(route->odd)];
+	size_t shown = stream->body_len < ODD_SHOWN ? stream->body_len : ODD_SHOWN;
+	int at = snprintf(text, sizeof(text), "%d ", stream->status);
+
+	for (size_t i = 0; i < shown; i++) {
+		char c = stream->body[i];
+		if (c == '"')
+			c = '\'';
+		text[at++] = c >= ' ' && c < 0x7f && c != '\\' ? c : '.';
+	}
+	text[at] = '\0';
+	if (strcmp(text, route->odd) == 0)
+		return;
+	memcpy(route->odd, text, (size_t)at + 1);
+	if (!alarm)
+		log_warning("apns", "route=%s answer not understood: \"%s\"", route->name, text);
+}
+
 static void route_raise_alarm(struct route *route, const char *reason)
 {
 	if (strncmp(route->alarm, reason, strlen(reason)) == 0 && *route->alarm)
@@ -231,6 +260,8 @@ static void on_answered(
 
 	route->last_good_us = clock_mono_us();
 	route->needed_since_us = 0;
+	if (is_odd(&outcome))
+		answer_note_odd(route, stream, outcome.alarm);
 	answer_check_clock(route, connection, stream->status);
 	answer_judge_connection(connection, stream, &outcome);
 	if (outcome.class == PUSH_ACCEPTED) {
@@ -243,7 +274,7 @@ static void on_answered(
 	if (may_go_again(route, delivery) && answer_retry(route, connection, delivery, &outcome))
 		return;
 	if (outcome.alarm)
-		route_raise_alarm(route, outcome.reason);
+		route_raise_alarm(route, is_odd(&outcome) ? route->odd : outcome.reason);
 	delivery_finish(delivery, &result);
 }
 

@@ -42,6 +42,7 @@ struct route {
 	const char *fault_reason; /* of the last failure to connect; static */
 	char last_error[160];
 	char alarm[160];
+	char odd[64];  /* the last answer that was not understood */
 	char skew[64]; /* our clock is wrong, in words; "" where it is not */
 	int64_t last_good_us, needed_since_us;
 };
