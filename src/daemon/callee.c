@@ -175,14 +175,14 @@ void call_settle(struct flow *flow, struct call *call)
 		callee_settle(flow, callee);
 }
 
-void callee_release_all(struct flow *flow, struct callee *callee)
+void callee_release_all(struct flow *flow, struct callee *callee, bool time_up)
 {
 	struct waiter *waiter;
 	struct reply_call reply;
 
 	while ((waiter = STAILQ_FIRST(&callee->waiters))) {
 		STAILQ_REMOVE_HEAD(&callee->waiters, entry);
-		callee_stands(flow, callee, waiter->device, waiter->wait, true, &reply);
+		callee_stands(flow, callee, waiter->device, waiter->wait, time_up, &reply);
 		answer_waiter(flow, callee, waiter, &reply);
 	}
 }
@@ -201,7 +201,7 @@ static void run_deadline(struct flow *flow, struct callee *callee)
 {
 	flow_story(flow, callee->call->id, NULL, "deadline");
 	timeline_end(flow->ports.timeline);
-	callee_release_all(flow, callee);
+	callee_release_all(flow, callee, true);
 	callee_set_state(flow, callee, CALL_TIMEOUT, NULL);
 	callee_settle(flow, callee);
 }

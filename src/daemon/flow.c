@@ -336,7 +336,7 @@ void flow_release_all(struct flow *flow)
 	struct callee *callee;
 
 	TAILQ_FOREACH (callee, &flow->calls.live, of_age)
-		callee_release_all(flow, callee);
+		callee_release_all(flow, callee, false);
 }
 
 void flow_stats(const struct flow *flow, struct flow_stats *out)
@@ -403,7 +403,7 @@ void flow_free(struct flow *flow)
 		return;
 	while ((callee = TAILQ_FIRST(&flow->calls.live)) ||
 		(callee = TAILQ_FIRST(&flow->calls.ended))) {
-		callee_release_all(flow, callee);
+		callee_release_all(flow, callee, false);
 		callee_forget(flow, callee);
 	}
 	calls_free(&flow->calls);

@@ -106,8 +106,9 @@ void callee_run_due(struct flow *flow, struct callee *callee);
 /* Forgets a callee; pushes in flight lose it, waiters must have gone. */
 void callee_forget(struct flow *flow, struct callee *callee);
 
-/* Answers the waiters with the call as it stands, whatever they wait for. */
-void callee_release_all(struct flow *flow, struct callee *callee);
+/* Answers the waiters with the call as it stands, whatever they wait for. time_up: the call is over;
+ * else it goes on without us, and a phone that is being woken will still register. */
+void callee_release_all(struct flow *flow, struct callee *callee, bool time_up);
 
 /* ---- verdict.c: how a call stands ---- */
 
