@@ -438,10 +438,10 @@ class Proxy:
     With user and password, "pass" too asks for them. `requests` holds the heads received.
     """
 
-    def __init__(self, user=None, password=None):
+    def __init__(self, user=None, password=None, port=0):
         self.mode, self.requests, self.sockets = "pass", [], []
         self.wanted = user and base64.b64encode(f"{user}:{password}".encode()).decode()
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = socket.create_server(("127.0.0.1", port))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 

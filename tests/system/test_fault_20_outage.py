@@ -12,7 +12,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import harness  # noqa: E402
-from harness import App, Lab  # noqa: E402
+from harness import Lab  # noqa: E402
 
 WAVES, CALLS, PHONES = 6, 100, 32
 CONTACT = "sip:u{}@192.0.2.1;pn-provider=apns;pn-param=DEF123GHIJ.com.example.phone.voip;pn-prid={}"

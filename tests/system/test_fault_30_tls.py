@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""TLS fails: a certificate of another name, expired, of an unknown CA, or a server that does not agree on h2.
+
+It may be a middle box, or an attack. Right: refused, before a single byte of a push or a provider token is sent; no
+fall-back to anything weaker; pushes fail with `tls`, the route raises its alarm with the reason, and tries again
+without a hot loop. When it is mended the next call gets through, and the alarm goes.
+"""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import harness  # noqa: E402
+from harness import Lab  # noqa: E402
+
+# name, certificate (None: the good one), ALPN, what the alarm says
+FAULTS = (
+    ("wrong name", {"names": "DNS:push.example.com,IP:192.0.2.1"}, "h2", "mismatch"),
+    ("expired", {"days": -1}, "h2", "expired"),
+    ("unknown CA", {"signed": False}, "h2", "certificate refused"),
+    ("http/1.1 only", None, "http/1.1", "no application protocol"),
+    ("no ALPN", None, "", "does not speak h2"),
+)
+
+
+def use(lab, cert, key):
+    lab.simulator.control(certificate={"cert": str(cert), "key": str(key)})
+
+
+def test_refused_until_mended():
+    for name, options, alpn, why in FAULTS:
+        with Lab(start=False, config={"apns": {"connections": 1}}) as lab:
+            if options:
+                use(lab, *lab.place.certificate("other", **options))
+            lab.simulator.control(alpn=alpn)
+            lab.start_daemon()
+            lab.register()
+            reply = lab.events.ask(event="call", call="one", to="1001", ring_ms=1000)
+            device, = reply["devices"]
+            assert (reply["verdict"], reply["rule"]) == ("unreachable", "push-failed"), (name, reply)
+            assert (device["result"], device["reason"], device["attempts"]) == (
+                "failed", "tls", 0), (name, reply)
+            alarm = lab.daemon.route()["alarm"]
+            assert alarm and why in alarm, (name, alarm)
+            assert f'alarm="{alarm}"' in lab.daemon.stderr(), name
+            assert lab.daemon.stderr().count("alarm=") == 1, f"{name}: told once"
+            tries = lab.simulator.stats()["connections"]
+            assert 1 <= tries <= 20, f"{name}: {tries} connects in a second"
+            assert lab.simulator.requests() == [], name
+
+            use(lab, lab.place.cert, lab.place.cert_key)
+            lab.simulator.control(alpn="h2")
+            reply = lab.events.ask(event="call", call="two", to="1001")
+            assert reply["verdict"] == "push", (name, reply)
+            assert lab.daemon.route()["alarm"] is None, name
+
+
+def test_one_that_fails_leaves_the_other():
+    """The certificate expires while a connection stands: calls go on over that one."""
+    with Lab() as lab:
+        lab.daemon.wait_connected()
+        lab.register()
+        use(lab, *lab.place.certificate("old", days=-1))
+        lab.simulator.control(rst=True, connection=1)
+        harness.wait_until(lambda: "certificate" in (lab.daemon.route()["alarm"] or ""))
+        for n in range(3):
+            reply = lab.events.ask(event="call", call=f"c{n}", to="1001")
+            assert reply["verdict"] == "push", reply
+        assert {line["connection"] for line in lab.simulator.requests()} == {2}
+
+
+if __name__ == "__main__":
+    harness.main(globals())
