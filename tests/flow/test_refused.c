@@ -23,11 +23,6 @@ static const struct scenario scenarios[] = {
 	 "> {'event':'ping'}\n"
 	 "< ok event=pong id=-\n"
 	 "counted pbxpush_events_total{event=\"ping\",outcome=\"ok\"} 2\n"},
-	{"an event of the contract that is not built yet is unknown\n"
-	 "> {'event':'voicemail','to':'1001'}\n"
-	 "< error unknown-event field=event\n"
-	 "> {'event':'call-waiting','user':'1001','on':true}\n"
-	 "< error unknown-event field=event\n"},
 	{"ids come back as they were\n"
 	 "> {'event':'ping','id':0}\n"
 	 "< ok id=0\n"
