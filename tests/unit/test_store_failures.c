@@ -1,184 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 
 #include "directory_fixture.h"
 
-/* Power that goes and disks that fill up: what was acknowledged is there, and nothing else. */
+/* Disks that fill up: what was acknowledged is there, and nothing else. */
 
 #define APP "com.example.phone"
-
-/* ---- kill -9 ---- */
-
-#define ROUNDS  40
-#define USERS   20
-#define FLYING  64 /* changes on their way at a time */
-#define NUMBERS (1 << 20)
-
-/* What the child tells before it may be killed. In memory that both see. */
-struct ledger {
-	uint32_t sent;                /* changes handed to the directory, 1.. */
-	uint32_t acked[NUMBERS / 32]; /* a bit for each whose `done` said ERR_OK */
-};
-
-struct change_sent {
-	struct ledger *ledger;
-	int pipe_fd;
-	uint32_t number;
-	int *flying;
-};
-
-static void acknowledge(void *arg, enum err err)
-{
-	struct change_sent *change = arg;
-
-	if (err)
-		_exit(2);
-	change->ledger->acked[change->number / 32] |= 1U << (change->number % 32);
-	--*change->flying;
-	if (write(change->pipe_fd, "", 1) != 1)
-		_exit(3);
-	free(change);
-}
-
-static void number_token(uint32_t number, char out[65])
-{
-	snprintf(out, 65, "%064x", number);
-}
-
-/* Every third change is a list entry, the others give a new token to the phone of a user. */
-static enum err send_change(struct directory *dir, struct change_sent *change)
-{
-	char user[16], token[65], pattern[16];
-	struct registration_result result;
-
-	snprintf(user, sizeof(user), "%u", change->number % USERS);
-	number_token(change->number, token);
-	snprintf(pattern, sizeof(pattern), "+%u", change->number);
-	if (change->number % 3 == 0)
-		return directory_list_add(dir, "1001", LIST_BLOCK, pattern, acknowledge, change);
-	return directory_register(dir,
-		&(struct registration){.user = user,
-			.device = "phone",
-			.app = APP,
-			.token = token,
-			.now_ms = change->number},
-		&result, acknowledge, change);
-}
-
-/* Changes the directory until it is killed. */
-static _Noreturn void child_main(const struct fixture *f, struct ledger *ledger, int pipe_fd)
-{
-	struct directory *dir;
-	char why[512];
-	int flying = 0;
-
-	if (directory_open(&f->options, 1, &dir, why, sizeof(why)))
-		_exit(4);
-	for (;;) {
-		struct change_sent *change = malloc(sizeof(*change));
-		if (!change || ledger->sent + 1 >= NUMBERS)
-			_exit(5);
-		*change = (struct change_sent){ledger, pipe_fd, ++ledger->sent, &flying};
-		flying++;
-		if (send_change(dir, change))
-			_exit(6);
-		struct pollfd poll_fd = {.fd = directory_fd(dir), .events = POLLIN};
-		while (poll(&poll_fd, 1, flying < FLYING ? 0 : -1) > 0)
-			directory_collect(dir);
-	}
-}
-
-static bool is_acked(const struct ledger *ledger, uint32_t number)
-{
-	return ledger->acked[number / 32] & 1U << (number % 32);
-}
-
-/* The phone has the token of the last acknowledged change, or of one sent after it. */
-static void check_phone(const struct fixture *f, const struct ledger *ledger, uint32_t user)
-{
-	struct device device;
-	char name[16];
-	uint32_t acked = 0, found = 0;
-
-	snprintf(name, sizeof(name), "%u", user);
-	for (uint32_t n = 1; n <= ledger->sent; n++)
-		if (n % 3 && n % USERS == user && is_acked(ledger, n))
-			acked = n;
-	if (directory_find_device(f->dir, name, "phone", &device)) {
-		found = (uint32_t)strtoul(device.token, NULL, 16);
-		assert_true(found && found % 3 && found % USERS == user && found <= ledger->sent);
-		assert_int_equal(device.seen_ms, found);
-	}
-	assert_true(found >= acked);
-}
-
-static void check_ledger(const struct fixture *f, const struct ledger *ledger)
-{
-	struct directory_stats stats;
-	size_t found = 0;
-	char pattern[16];
-
-	for (uint32_t user = 0; user < USERS; user++)
-		check_phone(f, ledger, user);
-	for (uint32_t n = 3; n <= ledger->sent; n += 3) {
-		snprintf(pattern, sizeof(pattern), "+%u", n);
-		bool there = directory_list_match(f->dir, "1001", LIST_BLOCK, pattern) != NULL;
-		assert_true(there || !is_acked(ledger, n));
-		found += there;
-	}
-	directory_stats(f->dir, 1, &stats);
-	assert_int_equal(stats.entries, found);
-	assert_true(stats.devices <= USERS);
-}
-
-/* Kills the child after so many acknowledgements, wherever it is then. */
-static void kill_round(const struct fixture *f, struct ledger *ledger, int acks)
-{
-	int fds[2], status;
-	char byte;
-
-	assert_int_equal(pipe(fds), 0);
-	fflush(NULL);
-	pid_t pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0)
-		child_main(f, ledger, fds[1]);
-	close(fds[1]);
-	for (int i = 0; i < acks; i++)
-		if (read(fds[0], &byte, 1) != 1)
-			break;
-	kill(pid, SIGKILL);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	close(fds[0]);
-	if (!WIFSIGNALED(status))
-		fail_msg("the child ended by itself: %d", WEXITSTATUS(status));
-}
-
-static void killed_at_any_moment(void **state)
-{
-	struct fixture f;
-	struct ledger *ledger = mmap(
-		NULL, sizeof(*ledger), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	(void)state;
-	assert_true(ledger != MAP_FAILED);
-	fixture_new(&f, 16, 0);
-	for (int round = 0; round < ROUNDS; round++) {
-		kill_round(&f, ledger, 1 + (round * 37) % 200);
-		fixture_open_at(&f, 1);
-		check_ledger(&f, ledger);
-		directory_close(f.dir);
-		f.dir = NULL;
-	}
-	assert_true(ledger->sent > ROUNDS);
-	munmap(ledger, sizeof(*ledger));
-	fixture_free(&f);
-}
-
-/* ---- a disk that refuses ---- */
 
 static struct rlimit usual;
 
@@ -397,7 +225,6 @@ static void queue_is_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(killed_at_any_moment),
 		cmocka_unit_test(full_disk_recovers),
 		cmocka_unit_test(closed_on_a_full_disk),
 		cmocka_unit_test(changed_back_while_failing),
