@@ -135,6 +135,12 @@ static enum err store_configure(struct store *store, char *why, size_t why_size)
 {
 	char reason[STORE_WHY_SIZE / 2];
 
+	/* First, because an exclusive lock on such a file is nothing but an I/O error. */
+	if (sqlite3_db_readonly(store->db, "main") != 0) {
+		snprintf(why, why_size, "%s: read-only; pbxpushd must be able to write it",
+			store->path);
+		return ERR_INVAL;
+	}
 	if (store_exec(store, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA trusted_schema = OFF;"
 			      "PRAGMA cell_size_check = ON"))
 		return ERR_IO;
@@ -143,11 +149,6 @@ static enum err store_configure(struct store *store, char *why, size_t why_size)
 		if (err == ERR_INVAL)
 			snprintf(why, why_size, "%s: %s", store->path, reason);
 		return err;
-	}
-	if (sqlite3_db_readonly(store->db, "main") != 0) {
-		snprintf(why, why_size, "%s: read-only; pbxpushd must be able to write it",
-			store->path);
-		return ERR_INVAL;
 	}
 	if (store_exec(store, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
 			      "PRAGMA journal_size_limit = 67108864"))
