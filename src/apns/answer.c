@@ -139,6 +139,7 @@ static bool answer_renew(struct route *route, struct delivery *delivery, bool ex
 static bool answer_retry(struct route *route, struct connection *connection,
 	struct delivery *delivery, const struct outcome *outcome)
 {
+	bool renewed;
 	int64_t pause;
 
 	switch (outcome->retry) {
@@ -153,12 +154,12 @@ static bool answer_retry(struct route *route, struct connection *connection,
 		delivery->moved = true;
 		break;
 	case RETRY_NEW_TOKEN:
-		if (delivery->renewed) {
-			/* Apple has been seen to cling to the old token on one connection. */
+		renewed = delivery->renewed;
+		/* Apple has been seen to cling to the old token on one connection: where a new one is
+		 * not to be had, or has not helped, another connection may. */
+		if (renewed || !answer_renew(route, delivery, true))
 			connection_retire(connection, FAULT_ANSWERS, outcome->reason);
-			return false;
-		}
-		if (!answer_renew(route, delivery, true))
+		if (renewed)
 			return false;
 		break;
 	case RETRY_SAME_TOKEN_LATER:
@@ -266,7 +267,7 @@ static void on_answered(
 	answer_judge_connection(connection, stream, &outcome);
 	if (outcome.class == PUSH_ACCEPTED) {
 		connection_record(connection)->good++;
-		pool_is_good(route);
+		pool_is_good(route, connection);
 	}
 	snprintf(result.reason, sizeof(result.reason), "%s", outcome.reason);
 	uuid_normalize(stream->apns_id, result.apns_id);

@@ -76,15 +76,29 @@ static void pool_failed(struct route *route, const struct connection *connection
 		memcpy(&route->bad_address, peer,
 			peer->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
 						    : sizeof(struct sockaddr_in));
+	route->failed_serial = connection_serial(connection);
 }
 
-void pool_is_good(struct route *route)
+void pool_is_good(struct route *route, const struct connection *connection)
 {
+	/* That an older one still works says nothing about opening another: counted as success, each of
+	 * its pushes would be followed by an attempt to connect. */
+	if (connection_serial(connection) < route->failed_serial)
+		return;
 	route->failures = 0;
 	route->retry_us = 0;
 	route->last_error[0] = '\0';
 	route->alarm[0] = '\0';
-	route->bad_address.ss_family = AF_UNSPEC;
+}
+
+static void pool_is_ready(struct route *route, const struct connection *connection, int64_t now_us)
+{
+	const struct sockaddr *peer = connection_peer(connection);
+
+	route->last_good_us = now_us;
+	route->needed_since_us = 0;
+	if (peer && address_equal(peer, (const struct sockaddr *)&route->bad_address))
+		route->bad_address.ss_family = AF_UNSPEC;
 }
 
 static void pool_alarm(struct route *route, const struct connection *connection)
@@ -106,8 +120,7 @@ static void on_changed(void *arg, struct connection *connection, enum connection
 	case CONNECTION_CONNECTING:
 		return;
 	case CONNECTION_READY:
-		route->last_good_us = now_us;
-		route->needed_since_us = 0;
+		pool_is_ready(route, connection, now_us);
 		return;
 	case CONNECTION_DRAINING:
 	case CONNECTION_DEAD:

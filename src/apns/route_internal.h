@@ -34,10 +34,11 @@ struct route {
 	struct connection *connections[CONNECTIONS_MAX];
 	size_t connection_count;
 	uint64_t last_serial;
-	int failures;     /* in a row, without a good push between */
-	int64_t retry_us; /* monotonic: no new connection before */
-	int64_t grow_us;  /* monotonic: when waiting pushes justify one more; 0: none wait */
-	struct sockaddr_storage bad_address; /* the last that failed */
+	int failures;           /* in a row, without a good push on a newer connection */
+	uint64_t failed_serial; /* of the last connection that failed */
+	int64_t retry_us;       /* monotonic: no new connection before */
+	int64_t grow_us;        /* monotonic: when waiting pushes justify one more; 0: none wait */
+	struct sockaddr_storage bad_address; /* the last that failed, until it works */
 
 	const char *fault_reason; /* of the last failure to connect; static */
 	char last_error[160];
@@ -63,8 +64,8 @@ void pool_reap(struct route *route);
 
 unsigned pool_count(const struct route *route, enum connection_state state);
 
-/* A good push was answered: past failures do not count any more. */
-void pool_is_good(struct route *route);
+/* A good push was answered: failures before this connection do not count any more. */
+void pool_is_good(struct route *route, const struct connection *connection);
 
 /* ---- answer.c ---- */
 

@@ -95,7 +95,8 @@ def jwt(key_file, kid, iss, iat=None, header=None, claims=None, der=False):
     head = {"alg": "ES256", "kid": kid} | (header or {})
     body = {"iss": iss, "iat": int(time.time()) if iat is None else iat} | (claims or {})
     text = ".".join(
-        base64url(json.dumps({k: v for k, v in part.items() if v is not None}).encode())
+        base64url(json.dumps({k: v for k, v in part.items() if v is not None},
+                             separators=(",", ":")).encode())
         for part in (head, body)
     )
     signature = openssl("dgst", "-sha256", "-sign", key_file, stdin=text.encode())
@@ -252,8 +253,8 @@ class Simulator(Program):
         return [line for line in self.log() if "stream" in line]
 
     def attempts(self, number):
-        """Every request to a phone."""
-        return [line for line in self.requests() if line["token"] == token(number)]
+        """Every request to phone `number`."""
+        return self.requests_to(token(number))
 
     def events(self, name):
         return [line for line in self.log() if line.get("event") == name]
@@ -335,7 +336,7 @@ class Daemon(Program):
     """pbxpushd with a configuration of its own. `config` holds {section: {key: value}} to add."""
 
     def __init__(self, place, production, sandbox=None, apps=(App(),), config=None, args=(),
-                 environment=None):
+                 environment=None, wrapper=()):
         self.events_path, self.status_path = place / "events.sock", place / "status.sock"
         self.config_path = place / "pbxpush.conf"
         self.sections = {
@@ -351,7 +352,8 @@ class Daemon(Program):
                 "key-file": place.app_key(app.key_id)[0], "environment": app.environment}
         self.args = args
         self.configure(config or {}, place)
-        super().__init__(place, "pbxpushd", [BUILD / "pbxpushd", "-c", self.config_path, *args],
+        super().__init__(place, "pbxpushd",
+                         [*wrapper, BUILD / "pbxpushd", "-c", self.config_path, *args],
                          environment=environment)
         self.wait_ready()
 
@@ -380,6 +382,13 @@ class Daemon(Program):
 
     def reload(self):
         self.send_signal(signal.SIGHUP)
+
+    @contextlib.contextmanager
+    def asleep(self):
+        """Stops it where it stands: what is done meanwhile finds it at one moment."""
+        self.send_signal(signal.SIGSTOP)
+        yield
+        self.send_signal(signal.SIGCONT)
 
     def get(self, path, deadline_s=DEADLINE_S, method="GET"):
         """(status, body) of the status socket."""
@@ -429,6 +438,28 @@ def unchunk(data):
         length = int(size, 16)
         body, data = body + data[:length], data[length + 2 :]
     return body
+
+
+class Hosts:
+    """A hosts(5) file of the daemon's own, {name: [address, ...]}, in a mount namespace: give
+    `wrapper` to start_daemon(). It may be written anew while the daemon runs."""
+
+    def __init__(self, place, names):
+        self.path = place / "hosts"
+        self.write(names)
+        self.wrapper = ["unshare", "--map-root-user", "--mount", "sh", "-c",
+                        'mount --bind "$0" /etc/hosts && exec "$@"', self.path]
+        try:
+            done = subprocess.run([*self.wrapper, "true"], capture_output=True, text=True)
+        except OSError as why:
+            raise Skip(f"no unshare here: {why}") from None
+        if done.returncode:
+            raise Skip(f"no mount namespace of our own here: {done.stderr.strip()}")
+
+    def write(self, names):
+        # In place: the mount is of this very file.
+        self.path.write_text("".join(
+            f"{address} {name}\n" for name, addresses in names.items() for address in addresses))
 
 
 class Proxy:
@@ -541,10 +572,10 @@ class Lab:
             raise
         return self
 
-    def start_daemon(self, config=None, args=(), environment=None):
+    def start_daemon(self, config=None, args=(), environment=None, wrapper=()):
         self.daemon = Daemon(
             self.place, self.simulator.address, self.sandbox and self.sandbox.address, self.apps,
-            config or self.config, args, environment)
+            config or self.config, args, environment, wrapper)
         return self.daemon
 
     def restart_daemon(self):
@@ -598,13 +629,6 @@ class Lab:
             states = [conn["state"] for conn in self.simulator.stats()["open"]]
             return states.count("open") == connections
         wait_until(ready, START_S, f"{connections} connections")
-
-    def route(self):
-        """The only route in use, as the status shows it."""
-        routes = [route for route in self.daemon.status()["routes"]
-                  if route["environment"] == self.app.environment]
-        assert len(routes) == 1, routes
-        return routes[0]
 
     def ctl(self, *args, stdin=None, deadline_s=START_S):
         """Runs pbxpushctl against this daemon."""

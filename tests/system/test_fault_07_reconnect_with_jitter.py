@@ -29,21 +29,50 @@ def failures(lab):
     return found
 
 
+def outage(lab, times):
+    """Loses every connection until each route has failed so often; the pauses between, by route."""
+    before = {route: len(ms) for route, ms in failures(lab).items()}
+    lab.simulator.control(refuse=True)
+    lab.simulator.control(rst=True)
+
+    def enough():
+        now = {route: ms[before.get(route, 0):] for route, ms in failures(lab).items()}
+        return len(now) == len(TEAMS) and min(map(len, now.values())) >= times and now
+
+    found = wait_until(enough, 30, f"{times} failures of each route")
+    lab.simulator.control(refuse=False)
+    return [[b - a for a, b in zip(ms, ms[1:])] for ms in found.values()]
+
+
 def test_routes_do_not_march_in_step():
     with Lab(apps=TEAMS, config=CONFIG) as lab:
+        for number, app in enumerate(TEAMS):
+            lab.events.ask(event="register", user=f"u{number}", app=app.bundle,
+                           token=token(number))
         lab.wait_ready(len(TEAMS))
-        lab.simulator.control(refuse=True)
-        lab.simulator.control(rst=True)
-
-        def all_failed_twice():
-            now = failures(lab)
-            return len(now) == len(TEAMS) and min(map(len, now.values())) > 2 and now
-
-        found = wait_until(all_failed_twice, 30, "three failures of each route")
+        found = outage(lab, 4)
+        assert max(map(len, found)) < 40, found
         # The second pause is a random part of half a second: twelve alike, once in a million.
-        pauses = [ms[2] - ms[1] for ms in found.values()]
-        assert max(pauses) - min(pauses) > 50, pauses
-        assert max(len(ms) for ms in found.values()) < 40, found
+        seconds = [pauses[1] for pauses in found]
+        assert max(seconds) - min(seconds) > 50, found
+        calls = [lab.post_call(number) for number in range(len(TEAMS))]
+        assert all(lab.device(call)["result"] == "accepted" for call in calls)
+        # The good push has made an end of the backoff: it begins with a quarter of a second.
+        assert max(pauses[0] for pauses in outage(lab, 2)) < 1000
+
+
+def test_good_pushes_elsewhere_heat_no_loop():
+    with Lab(config=CONFIG | {"apns": {"connections": 2}}) as lab:
+        lab.phones(1)
+        lab.wait_ready(2)
+        lab.call(0)
+        lab.simulator.control(refuse=True)
+        lab.simulator.control(rst=True, connection=2)
+        wait_until(lambda: failures(lab), what="a failure")
+        for _ in range(300):
+            assert lab.call(0)["result"] == "accepted"
+        assert sum(map(len, failures(lab).values())) < 20
+        lab.simulator.control(refuse=False)
 
 
 def test_call_waits_through_an_outage():
@@ -62,12 +91,7 @@ def test_call_waits_through_an_outage():
         lab.simulator.control(refuse=False)
         device = lab.device(call, 30)
         assert (device["result"], device["attempts"]) == ("accepted", 1), device
-        # The good push has made an end of the backoff: the next loss is healed at once.
-        before = sum(map(len, failures(lab).values()))
-        lab.simulator.control(rst=True)
-        assert lab.call(0)["result"] == "accepted"
-        assert sum(map(len, failures(lab).values())) == before
-        assert lab.route()["last_error"] is None
+        assert lab.daemon.route()["last_error"] is None
 
 
 if __name__ == "__main__":

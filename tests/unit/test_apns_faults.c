@@ -319,13 +319,14 @@ static void an_expired_token_is_replaced_once(void **state)
 	world_finish(world);
 	world_expect(world, 0, PUSH_ACCEPTED, 200, "");
 	assert_string_not_equal(bearers[0], bearers[1]);
-	/* And once more within 20 minutes: the answer stands, the token stays. */
+	/* And once more within 20 minutes: the token stays, another connection is asked. */
 	expired = 10;
 	world_send(world);
 	world_finish(world);
 	world_expect(world, 1, PUSH_REJECTED_CONFIG, 403, "ExpiredProviderToken");
-	assert_int_equal(world->peer.requests, 3);
+	assert_int_equal(world->peer.requests, 4);
 	assert_string_equal(bearers[1], bearers[2]);
+	assert_string_equal(bearers[1], bearers[3]);
 	assert_non_null(strstr(world_stats(world).alarm, "ExpiredProviderToken"));
 }
 
