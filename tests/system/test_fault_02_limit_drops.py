@@ -43,7 +43,7 @@ def test_limit_drops_while_requests_are_on_the_wire():
         lab.call(CROSSING)
         lab.simulator.control(pause=True, connection=1)
         calls = [lab.post_call(number) for number in range(CROSSING)]
-        wait_until(lambda: lab.route()["streams"] == CROSSING, what="requests on the wire")
+        wait_until(lambda: lab.daemon.route()["streams"] == CROSSING, what="requests on the wire")
         lab.simulator.control(limit=1, connection=1)
         lab.simulator.control(pause=False, connection=1)
         devices = [lab.device(call) for call in calls]

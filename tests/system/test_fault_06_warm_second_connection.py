@@ -8,7 +8,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import harness  # noqa: E402
-from harness import Lab  # noqa: E402
+from harness import Lab, wait_until  # noqa: E402
 
 CALLS = 50
 HEALED_MS = 5000  # of a handshake on a busy machine; what goes wrong costs the call's deadline
@@ -61,6 +61,22 @@ def lose_both(how):
             assert device["result"] == "accepted" and device["ms"] < HEALED_MS, device
             assert len(lab.simulator.attempts(number)) == 1 + (number == 0)
         lab.wait_ready(2)
+
+
+def test_both_closed_under_pushes():
+    with Lab() as lab:
+        lab.phones(CALLS)
+        lab.wait_ready(2)
+        lab.simulator.rule(action="silent", connection=1)
+        lab.simulator.rule(action="silent", connection=2)
+        calls = [lab.post_call(number) for number in range(2)]
+        wait_until(lambda: lab.daemon.route()["streams"] == 2, what="a push on each connection")
+        with lab.daemon.asleep():
+            lab.simulator.control(close=True, connection="open")
+        for number, call in enumerate(calls):
+            device = lab.device(call)
+            assert (device["result"], device["attempts"]) == ("accepted", 2), device
+            assert len({r["apns_id"] for r in lab.simulator.attempts(number)}) == 1
 
 
 def test_both_reset():

@@ -50,7 +50,7 @@ def test_routes_do_not_march_in_step():
             lab.events.ask(event="register", user=f"u{number}", app=app.bundle,
                            token=token(number))
         lab.wait_ready(len(TEAMS))
-        found = outage(lab, 4)
+        found = outage(lab, 3)
         assert max(map(len, found)) < 40, found
         # The second pause is a random part of half a second: twelve alike, once in a million.
         seconds = [pauses[1] for pauses in found]

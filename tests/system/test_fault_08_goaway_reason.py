@@ -21,7 +21,7 @@ def test_configuration_fault_raises_the_alarm():
         lab.simulator.rule(action="goaway-before", reason=REASON)
         call = lab.post_call(0)
         wait_until(lambda: lab.daemon.metric("pbxpush_goaway_total", reason=REASON) >= 4, 30)
-        route = lab.route()
+        route = lab.daemon.route()
         assert REASON in route["alarm"], route
         assert REASON in route["last_error"], route
         log = lab.daemon.stderr()
@@ -33,7 +33,7 @@ def test_configuration_fault_raises_the_alarm():
         device = lab.device(call)
         assert device["result"] == "accepted", device
         assert len({r["apns_id"] for r in lab.simulator.attempts(0)}) == 1
-        route = lab.route()
+        route = lab.daemon.route()
         assert route["alarm"] is None and route["last_error"] is None, route
 
 
@@ -44,7 +44,7 @@ def test_other_reasons_raise_none():
             lab.call(0)
             lab.simulator.control(goaway={"reason": reason, "code": 2})
         lab.call(0)
-        assert lab.route()["alarm"] is None
+        assert lab.daemon.route()["alarm"] is None
         for reason in ("Shutdown", "IdleTimeout", "other"):
             assert lab.daemon.metric("pbxpush_goaway_total", reason=reason) == 1, reason
             assert f"GOAWAY error=2 reason={reason}" in lab.daemon.stderr()

@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Row 10. Half-open TCP: the peer is gone, and nothing says so. Right: a PING with an ACK deadline
+while pushes are unanswered; the connection is dropped; what was surely unsent goes elsewhere
+freely, what may have arrived once, with the same apns-id and uuid."""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import harness  # noqa: E402
+from harness import Lab, wait_until  # noqa: E402
+
+# Far above what the PING takes: 2 s of silence and ping-timeout.
+CONFIG = {"apns": {"connections": 1, "max-connections": 1, "response-timeout": "30s",
+                   "ping-timeout": "1s"}}
+LOST_MS = 20000
+
+
+def test_peer_is_gone():
+    with Lab(simulator=("--streams", "1"), config=CONFIG) as lab:
+        lab.phones(3)
+        lab.call(0)
+        lab.simulator.control(pause=True, connection=1)
+        written = lab.post_call(1)
+        wait_until(lambda: lab.daemon.route()["streams"] == 1, what="a push on the wire")
+        waiting = lab.post_call(2)
+        for call, attempts in ((written, 2), (waiting, 1)):
+            device = lab.device(call, 40)
+            assert (device["result"], device["attempts"]) == ("accepted", attempts), device
+            assert device["ms"] < LOST_MS, device
+        assert "no answer to PING" in lab.daemon.stderr()
+        assert lab.daemon.metric("pbxpush_retries_total", reason="ambiguous") == 1
+        assert lab.simulator.stats()["connections"] == 2
+        # The peer had only been away: it finds the push, and then that we have left.
+        lab.simulator.control(pause=False, connection=1)
+        both = wait_until(lambda: len(sent := lab.simulator.attempts(1)) == 2 and sent)
+        assert len({r["apns_id"] for r in both}) == 1, both
+        assert len({r["payload"]["uuid"] for r in both}) == 1, both
+        assert len(lab.simulator.attempts(2)) == 1
+
+
+def test_new_calls_do_not_join_a_silent_connection():
+    config = {"apns": CONFIG["apns"] | {"connections": 2, "max-connections": 2,
+                                        "ping-timeout": "30s"}}
+    with Lab(config=config) as lab:
+        lab.phones(2)
+        lab.wait_ready(2)
+        lab.simulator.control(pause=True, connection=1)
+        lab.post_call(0)
+        wait_until(lambda: lab.daemon.route()["streams"] == 1, what="a push on the wire")
+        device = lab.call(1)
+        assert (device["result"], device["attempts"]) == ("accepted", 1), device
+        lab.events.ask(event="end", call="call-1")
+
+
+if __name__ == "__main__":
+    harness.main(globals())

@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Row 16. TooManyProviderTokenUpdates: senders mint a token a process, a connection, a restart. Right:
+one token per key for the whole daemon, kept across restarts in a private file, replaced when it is
+between 40 and 50 minutes old; the answer is never another new one: the push waits and goes with the
+same, within its deadline."""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import harness  # noqa: E402
+from harness import Lab, App, jwt  # noqa: E402
+
+import os
+import stat
+import time
+
+TOO_MANY = {"status": 429, "reason": "TooManyProviderTokenUpdates"}
+MIN_AGE = ("--token-min-age", "1200")
+SECOND = App(bundle="com.example.second")
+
+
+def kept(lab):
+    files = list(lab.place.path.glob("provider-token-*"))
+    assert len(files) == 1, files
+    return files[0]
+
+
+def test_one_token_for_all_connections_apps_and_restarts():
+    apps = (App(), SECOND)
+    with Lab(apps=apps, simulator=MIN_AGE) as lab:
+        for number, app in enumerate(apps * 2):
+            lab.events.ask(event="register", user=f"u{number}", app=app.bundle,
+                           token=f"{number:064x}")
+        for _ in range(3):
+            lab.wait_ready(2)
+            calls = [lab.post_call(number) for number in range(4)]
+            for call in calls:
+                assert lab.device(call)["attempts"] == 1
+            file = kept(lab)
+            assert stat.S_IMODE(os.stat(file).st_mode) == 0o600
+            for part in (lab.app.team, lab.app.key_id):
+                assert part in file.name
+            lab.clients.clear()
+            lab.restart_daemon()
+        assert lab.simulator.stats()["tokens"] == 1
+        assert len({r["connection"] for r in lab.simulator.requests()}) >= 3
+
+
+# name, age of the kept token, its mode, is it used
+KEPT = (
+    ("young", 600, 0o600, True),
+    ("of half an hour", 1800, 0o600, True),
+    ("older than 40 minutes", 3000, 0o600, False),
+    ("expired", 4000, 0o600, False),
+    ("from the future", -3000, 0o600, False),
+    ("open to others", 600, 0o644, False),
+)
+
+
+def test_age_of_the_kept_token():
+    for name, age_s, mode, used in KEPT:
+        with Lab() as lab:
+            lab.phones(1)
+            lab.call(0)
+            file = kept(lab)
+            lab.clients.clear()
+            lab.daemon.check_end()
+            iat = int(time.time()) - age_s
+            file.write_text(jwt(lab.place.app_key(lab.app.key_id)[0], lab.app.key_id,
+                                lab.app.team, iat=iat) + "\n")
+            file.chmod(mode)
+            lab.start_daemon()
+            assert lab.call(0)["result"] == "accepted", name
+            sent = lab.simulator.requests()[-1]["headers"]["authorization"]["iat"]
+            assert (sent == iat) == used, (name, sent - iat)
+
+
+def test_push_waits_and_goes_with_the_same_token():
+    with Lab() as lab:
+        lab.phones(2)
+        lab.simulator.rule(times=2, **TOO_MANY)
+        device = lab.call(0)
+        assert (device["result"], device["attempts"]) == ("accepted", 3), device
+        assert len({r["apns_id"] for r in lab.simulator.attempts(0)}) == 1
+        assert lab.simulator.stats()["tokens"] == 1
+        retries = lab.daemon.metric("pbxpush_retries_total", reason=TOO_MANY["reason"])
+        assert retries == 2
+
+
+def test_expired_and_then_too_many():
+    with Lab() as lab:
+        lab.phones(1)
+        lab.simulator.rule(times=1, status=403, reason="ExpiredProviderToken")
+        lab.simulator.rule(times=1, **TOO_MANY)
+        device = lab.call(0)
+        assert (device["result"], device["attempts"]) == ("accepted", 3), device
+        assert lab.simulator.stats()["tokens"] == 2
+
+
+def test_deadline_comes_first():
+    with Lab() as lab:
+        lab.phones(1)
+        lab.simulator.rule(**TOO_MANY)
+        call = lab.post_call(0, ring_ms=3000)
+        reply = lab.events.reply(call)
+        assert (reply["verdict"], reply["rule"]) == ("unreachable", "push-failed"), reply
+        device = reply["devices"][0]
+        assert (device["status"], device["reason"]) == (429, TOO_MANY["reason"]), device
+        first, last = (lab.simulator.requests()[at]["ms"] for at in (0, -1))
+        assert last - first < 3000
+        assert lab.simulator.stats()["tokens"] == 1
+
+
+if __name__ == "__main__":
+    harness.main(globals())
