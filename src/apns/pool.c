@@ -250,15 +250,20 @@ static bool pool_grows(struct route *route, int64_t now_us)
 	return true;
 }
 
+/* A silent connection counts no more: most likely it is dead, and pushes wait for another. */
+static bool pool_is_full(const struct route *route)
+{
+	return route->connection_count == CONNECTIONS_MAX ||
+	       pool_live(route) >= route->options.max_connections;
+}
+
 /* After a failure: one attempt at a time, and not before the pause is over. */
 static bool pool_may_open(struct route *route, int64_t now_us)
 {
-	unsigned connecting = pool_count(route, CONNECTION_CONNECTING);
-
-	if (route->connection_count == CONNECTIONS_MAX ||
-		connecting + pool_count(route, CONNECTION_READY) >= route->options.max_connections)
+	if (pool_is_full(route))
 		return false;
-	return !route->failures || (!connecting && now_us >= route->retry_us);
+	return !route->failures ||
+	       (!pool_count(route, CONNECTION_CONNECTING) && now_us >= route->retry_us);
 }
 
 void pool_fill(struct route *route, int64_t now_us)
@@ -289,14 +294,12 @@ int64_t pool_due_us(const struct route *route)
 {
 	int64_t due_us = INT64_MAX;
 
-	if (route->ending || !route->wanted)
+	if (route->ending || !route->wanted || pool_is_full(route) ||
+		pool_count(route, CONNECTION_CONNECTING))
 		return due_us;
-	if (route->failures && pool_live(route) < route->options.connections &&
-		!pool_count(route, CONNECTION_CONNECTING))
+	if (route->failures && pool_live(route) < route->options.connections)
 		due_us = route->retry_us;
-	if (route->grow_us && route->grow_us < due_us &&
-		pool_count(route, CONNECTION_READY) < route->options.max_connections &&
-		!pool_count(route, CONNECTION_CONNECTING))
+	if (route->grow_us && route->grow_us < due_us)
 		due_us = route->grow_us;
 	return due_us;
 }

@@ -191,7 +191,6 @@ static void silence_sends_the_next_elsewhere(void **state)
 
 	world->options.response_timeout_ms = 10000;
 	world->options.ping_timeout_ms = 300;
-	world->options.max_connections = 2;
 	world_start(world, accept_all);
 	world_send(world);
 	world_finish(world);
