@@ -275,6 +275,7 @@ static enum err parse_type(struct call_event *out, struct event_error *error)
 static enum err load(const char *line, size_t len, json_t **root, struct event_error *error)
 {
 	json_error_t why = {0};
+	const char *near;
 
 	*root = json_loadb(line, len, 0, &why);
 	/* A number too big for an integer is a bad field, not bad JSON. */
@@ -284,11 +285,13 @@ static enum err load(const char *line, size_t len, json_t **root, struct event_e
 		return ERR_OK;
 	if (!*root && json_error_code(&why) == json_error_out_of_memory)
 		return ERR_NOMEM;
+	near = strstr(why.text, " near "); /* what jansson quotes may end inside a character */
 	if (*root)
 		event_error_set(error, EVENT_BAD_JSON, NULL, "the line is not a JSON object");
 	else
-		event_error_set(
-			error, EVENT_BAD_JSON, NULL, "%s at byte %d", why.text, why.position);
+		event_error_set(error, EVENT_BAD_JSON, NULL, "%.*s at byte %d",
+			near ? (int)(near - why.text) : (int)strlen(why.text), why.text,
+			why.position);
 	json_decref(*root);
 	*root = NULL;
 	return ERR_INVAL;

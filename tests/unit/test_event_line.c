@@ -48,6 +48,7 @@ static void lines_that_are_refused(void **state)
 		{"{event:'ping'}", EVENT_BAD_JSON, "", NULL},
 		{"{'event':'ping','id':01}", EVENT_BAD_JSON, "", NULL},
 		{"{'event':'ping','id':NaN}", EVENT_BAD_JSON, "", NULL},
+		{"{'event':'C:\\\xc3\xa9'}", EVENT_BAD_JSON, "", "invalid escape at byte 14"},
 		{"GET / HTTP/1.1", EVENT_BAD_JSON, "", NULL},
 		{"\xff\xfe", EVENT_BAD_JSON, "", NULL},
 		{"[]", EVENT_BAD_JSON, "", "the line is not a JSON object"},
