@@ -20,12 +20,16 @@ struct payload_call {
 	const char *data;               /* a JSON object as text, or NULL */
 	const char *fallback_name;      /* unknown-caller or anonymous-caller: never empty */
 	size_t max_bytes;               /* a tighter bound than Apple's, 0: none */
+	/* For templates only; NULL where there is none. */
+	const char *caller_uri;
+	const char *app, *device; /* the bundle id, and the name of the device */
 };
 
 /*
  * Body of a VoIP push (CONTRACT 3), at most PUSH_VOIP_MAX_BYTES. The name loses control and
  * bidirectional-override characters; what does not fit is cut in this order: the name at a character
- * boundary, then `data`, then the number, the callee and the Call-ID; *truncated says so. Appends to out (check out->failed).
+ * boundary, then `data`, then the number, the callee and the Call-ID;
+ * *truncated says so. Appends to out (check out->failed).
  */
 void payload_write_voip(const struct payload_call *call, struct buf *out, bool *truncated);
 
