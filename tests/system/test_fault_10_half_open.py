@@ -41,17 +41,24 @@ def test_peer_is_gone():
 
 
 def test_new_calls_do_not_join_a_silent_connection():
-    config = {"apns": CONFIG["apns"] | {"connections": 2, "max-connections": 2,
-                                        "ping-timeout": "30s"}}
+    config = {"apns": {"response-timeout": "30s", "ping-timeout": "30s", "max-connections": 2},
+              "daemon": {"drain-timeout": "100ms"}}
     with Lab(config=config) as lab:
-        lab.phones(2)
+        lab.phones(6)
         lab.wait_ready(2)
+        # Two on each, of which the second connection owes its answers but still speaks.
+        lab.simulator.rule(times=2, delay_ms=300)
+        for call in [lab.post_call(number) for number in range(2)]:
+            lab.device(call)
         lab.simulator.control(pause=True, connection=1)
-        lab.post_call(0)
-        wait_until(lambda: lab.daemon.route()["streams"] == 1, what="a push on the wire")
-        device = lab.call(1)
+        lab.simulator.rule(times=2, action="silent")
+        for number in range(1, 5):
+            lab.post_call(number)
+        # Its PING after the silence: the other's, which nobody reads, is out by then.
+        wait_until(lambda: lab.simulator.stats()["pings"] == 1, what="a PING")
+        device = lab.call(5)
         assert (device["result"], device["attempts"]) == ("accepted", 1), device
-        lab.events.ask(event="end", call="call-1")
+        assert [r["connection"] for r in lab.simulator.attempts(5)] == [2]
 
 
 if __name__ == "__main__":
