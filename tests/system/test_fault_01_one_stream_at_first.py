@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Row 1. A fresh token-authenticated connection allows one stream until its first request succeeds; who
-sends a burst at once loses all but one. Right: one request a connection, before SETTINGS too, the
-rest waits, and none of 1,000 calls is lost or sent twice."""
+"""Row 1. A fresh token-authenticated connection allows one stream until its first request
+succeeds; who sends a burst at once loses all but one. Right: one request a connection, before
+SETTINGS too, the rest waits, and none of 1,000 calls is lost or sent twice."""
 
 import pathlib
 import sys

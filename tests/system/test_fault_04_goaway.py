@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Row 4. APNs says GOAWAY, and a client goes on using the session for hours. Right: no request after
-GOAWAY; what flies is answered there, and a replacement is opened before the old one is done."""
+"""Row 4. APNs says GOAWAY, and a client goes on using the session for hours. Right: no request
+after GOAWAY; what flies is answered there, and a replacement is opened before the old one is
+done."""
 
 import pathlib
 import sys

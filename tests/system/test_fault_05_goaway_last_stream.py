@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Row 5. GOAWAY with a last-stream-id: some streams are done, some were never seen. Right: ids up to
-the last finish where they are, ids above are sent again at once with the same apns-id, and nothing
-goes out twice. A warning GOAWAY (id 2^31-1) refuses nobody yet."""
+"""Row 5. GOAWAY with a last-stream-id: some streams are done, some were never seen. Right: ids up
+to the last finish where they are, ids above are sent again at once with the same apns-id, and
+nothing goes out twice. A warning GOAWAY (id 2^31-1) refuses nobody yet."""
 
 import pathlib
 import sys

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Row 8. GOAWAY data names a reason, such as BadCertificateEnvironment, and nobody reads it. Right: the
-reason is in log, status and metric; a fault of the configuration raises the route's alarm; the
-connection is tried again with pauses, not in a hot loop; and all is well once it is mended."""
+"""Row 8. GOAWAY data names a reason, such as BadCertificateEnvironment, and nobody reads it.
+Right: the reason is in log, status and metric; a fault of the configuration raises the route's
+alarm; the connection is tried again with pauses, not in a hot loop; and all is well once it is
+mended."""
 
 import pathlib
 import sys

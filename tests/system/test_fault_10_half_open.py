@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Row 10. Half-open TCP: the peer is gone, and nothing says so. Right: a PING with an ACK deadline
-while pushes are unanswered; the connection is dropped; what was surely unsent goes elsewhere
-freely, what may have arrived once, with the same apns-id and uuid."""
+"""Row 10. Half-open TCP: the peer is gone, and nothing says so. Right: a PING with an ACK
+deadline while pushes are unanswered; the connection is dropped; what was surely unsent goes
+elsewhere freely, what may have arrived once, with the same apns-id and uuid."""
 
 import pathlib
 import sys

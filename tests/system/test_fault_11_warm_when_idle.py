@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Row 11. The daemon idles for hours, then a call comes. Right: PINGs keep the connections warm, and the
-first call after idling costs no handshake."""
+"""Row 11. The daemon idles for hours, then a call comes. Right: PINGs keep the connections warm,
+and the first call after idling costs no handshake."""
 
 import pathlib
 import sys

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Row 12. The peer punishes frequent PINGs. Right: one outstanding at most; when idle none within
-ping-interval of the last; two seconds of silence while pushes are unanswered is the only reason for
-a sooner one."""
+ping-interval of the last; two seconds of silence while pushes are unanswered is the only reason
+for a sooner one."""
 
 import pathlib
 import sys

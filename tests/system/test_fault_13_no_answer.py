@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Row 13. One push gets no answer while others do. Right: it times out by itself, its stream is
-cancelled so that the budget comes back, and, as it may have arrived, it goes out once more with the
-same apns-id. Never a third time."""
+cancelled so that the budget comes back, and, as it may have arrived, it goes out once more with
+the same apns-id. Never a third time."""
 
 import pathlib
 import sys

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Row 14. Stalled streams eat the connection's window of 64 KB; stream ids run out. Right: nothing is
-sent into a window without room, and a connection whose window stays shut is replaced in time. (Ids
-need 2^30 pushes: tests/unit/test_apns_session.c skips them.)"""
+"""Row 14. Stalled streams eat the connection's window of 64 KB; stream ids run out. Right:
+nothing is sent into a window without room, and a connection whose window stays shut is replaced
+in time. (Ids need 2^30 pushes: tests/unit/test_apns_session.c skips them.)"""
 
 import pathlib
 import sys

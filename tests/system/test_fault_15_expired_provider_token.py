@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Row 15. APNs calls our provider token expired. Right: one new token for the whole key, one retry of
-each push that went with the old one; a connection that clings to the old token is replaced."""
+"""Row 15. APNs calls our provider token expired. Right: one new token for the whole key, one
+retry of each push that went with the old one; a connection that clings to the old token is
+replaced."""
 
 import pathlib
 import sys

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Row 16. TooManyProviderTokenUpdates: senders mint a token a process, a connection, a restart. Right:
-one token per key for the whole daemon, kept across restarts in a private file, replaced when it is
-between 40 and 50 minutes old; the answer is never another new one: the push waits and goes with the
-same, within its deadline."""
+"""Row 16. TooManyProviderTokenUpdates: senders mint a token a process, a connection, a restart.
+Right: one token per key for the whole daemon, kept across restarts in a private file, replaced
+when it is between 40 and 50 minutes old; the answer is never another new one: the push waits and
+goes with the same, within its deadline."""
 
 import pathlib
 import sys
