@@ -33,7 +33,7 @@ struct event_socket {
 	struct clients *clients;
 	struct refusals *refusals;
 	struct reply_port replies;
-	bool full; /* said so in the log already */
+	bool full, starved; /* said so in the log already */
 };
 
 static void options_free(struct event_socket_options *options)
@@ -129,6 +129,7 @@ static void event_socket_accept(evutil_socket_t fd, short what, void *arg)
 	for (int i = 0; i < EVENT_SOCKET_ACCEPTS_A_TURN; i++) {
 		int peer = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (peer >= 0) {
+			socket->starved = false;
 			event_socket_admit(socket, peer);
 			continue;
 		}
@@ -136,7 +137,9 @@ static void event_socket_accept(evutil_socket_t fd, short what, void *arg)
 			return;
 		if (errno == EINTR || errno == ECONNABORTED)
 			continue;
-		log_warning("events", "accept: %s", strerror(errno));
+		if (!socket->starved)
+			log_warning("events", "accept: %s", strerror(errno));
+		socket->starved = true;
 		event_del(&socket->listener->readable);
 		event_add(&socket->backoff, &(struct timeval){.tv_usec = EVENT_SOCKET_BACKOFF_US});
 		return;

@@ -39,6 +39,7 @@ struct status_server {
 	struct evhttp_bound_socket *bound; /* NULL: does not listen (yet) */
 	struct event resume;               /* listens again after a pause */
 	size_t connections;                /* at least as many as are open */
+	bool starved;                      /* said so in the log already */
 };
 
 /* evconnlistener calls its error callback with evhttp's argument, so ours is looked up here. */
@@ -265,6 +266,7 @@ static struct bufferevent *status_connection(struct event_base *base, void *arg)
 {
 	struct status_server *server = arg;
 
+	server->starved = false;
 	if (++server->connections >= STATUS_CONNECTIONS_MAX)
 		server->connections = status_open_connections(server) + 1; /* and this one */
 	if (server->connections >= STATUS_CONNECTIONS_MAX)
@@ -276,12 +278,17 @@ static struct bufferevent *status_connection(struct event_base *base, void *arg)
 static void status_accept_failed(struct evconnlistener *listener, void *arg)
 {
 	struct status_server *server;
+	int error = errno;
 
 	(void)arg;
-	log_warning("status", "accept: %s", strerror(errno));
-	LIST_FOREACH (server, &status_servers, link)
-		if (server->bound && evhttp_bound_socket_get_listener(server->bound) == listener)
-			status_pause(server);
+	LIST_FOREACH (server, &status_servers, link) {
+		if (!server->bound || evhttp_bound_socket_get_listener(server->bound) != listener)
+			continue;
+		if (!server->starved)
+			log_warning("status", "accept: %s", strerror(error));
+		server->starved = true;
+		status_pause(server);
+	}
 }
 
 static void status_close(struct status_server *server)

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pathlib
+import resource
 import select
 import sys
 
@@ -93,6 +94,28 @@ def test_max_clients():
         lab.clients.pop()
         wait_until(lambda: lab.daemon.status()["clients"] == 2)
         assert lab.client().ask(event="ping")["event"] == "pong"
+
+
+def test_no_descriptors_left():
+    with Lab() as lab:
+        lab.events.ask(event="register", user="1001", token=TOKEN)
+        assert lab.events.ask(event="call", call="c", to="1001")["verdict"] == "push"
+        pid = lab.daemon.process.pid
+        soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")) + 2, hard))
+        crowd = [Events(lab.daemon.events_path) for _ in range(10)]
+        wait_until(lambda: "events: accept: Too many open files" in lab.daemon.stderr())
+        # those who are there are served, and the log is not filled
+        for number in range(20):
+            reply = lab.events.ask(event="call", call=f"d{number}", to="1001")
+            assert reply["verdict"] == "push", reply
+        assert crowd[0].ask(event="ping")["event"] == "pong"
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+        for client in crowd:
+            assert client.ask(event="ping")["event"] == "pong", "who waited is served, too"
+            client.close()
+        assert lab.daemon.get("/health")[0] == 200
+        assert lab.daemon.stderr().count("Too many open files") < 5, lab.daemon.stderr()
 
 
 def as_nobody(lab, *events):
