@@ -50,7 +50,8 @@ def test_new_calls_do_not_join_a_silent_connection():
         lab.simulator.rule(times=2, delay_ms=300)
         for call in [lab.post_call(number) for number in range(2)]:
             lab.device(call)
-        lab.simulator.control(pause=True, connection=1)
+        for which in (1, "new"):
+            lab.simulator.control(pause=True, connection=which)
         lab.simulator.rule(times=2, action="silent")
         for number in range(1, 5):
             lab.post_call(number)
