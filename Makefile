@@ -69,6 +69,7 @@ $(UNIT): $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIB)
 $(FLOW): $(BUILD)/flow/%: $(BUILD)/obj/tests/flow/%.o $(call obj,$(FLOW_LIB)) $(LIB)
 $(UNIT) $(FLOW): LIBS += -lcmocka
 $(BUILD)/unit/%_oom: LDHARDEN += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+$(FLOW): LDHARDEN += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
 
 $(PROGRAMS) $(SIMULATOR) $(UNIT) $(FLOW):
 	@mkdir -p $(@D)

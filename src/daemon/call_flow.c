@@ -231,10 +231,14 @@ static void handle_new_call(struct flow *flow, struct request *request, const ch
 	}
 	callee->decided = decision.verdict;
 	callee->rule = decision.rule;
-	if (callee_add_waiter(flow, callee, request, event, false) ||
-		(decision.ring && targets_make(flow, callee, !allowed))) {
+	if (decision.ring && targets_make(flow, callee, !allowed)) {
 		callee->decided = VERDICT_UNREACHABLE;
 		callee->rule = RULE_OVERLOADED;
+	}
+	if (callee_add_waiter(flow, callee, request, event, false)) {
+		callee->decided = VERDICT_UNREACHABLE;
+		callee->rule = RULE_OVERLOADED;
+		answer_unplaced(flow, request, uuid, VERDICT_UNREACHABLE, RULE_OVERLOADED);
 	}
 	if (callee->decided == VERDICT_PUSH)
 		start_pushes(flow, callee);

@@ -101,6 +101,11 @@ struct callee *calls_add_callee(
 
 	if (!callee)
 		return NULL;
+	/* Its place in the heap comes first: without memory for that it would never time out. */
+	if (heap_set(&calls->due, &callee->due, INT64_MAX)) {
+		free(callee);
+		return NULL;
+	}
 	strncpy(callee->user, user, sizeof(callee->user) - 1);
 	strncpy(callee->uuid, uuid, sizeof(callee->uuid) - 1);
 	callee->attempt = attempt;

@@ -186,7 +186,11 @@ static enum err from_contacts(struct flow *flow, struct callee *callee, bool dnd
 
 enum err targets_make(struct flow *flow, struct callee *callee, bool dnd_counts)
 {
-	if (event_has(&callee->event, FIELD_CONTACTS))
-		return from_contacts(flow, callee, dnd_counts);
-	return from_directory(flow, callee, dnd_counts);
+	enum err err = event_has(&callee->event, FIELD_CONTACTS)
+			       ? from_contacts(flow, callee, dnd_counts)
+			       : from_directory(flow, callee, dnd_counts);
+
+	while (err && callee->target_count) /* half of them are worse than none */
+		target_clear(&callee->targets[--callee->target_count]);
+	return err;
 }

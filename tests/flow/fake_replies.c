@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "fake_memory.h"
+
 struct line {
 	STAILQ_ENTRY(line) entry;
 	uint64_t client;
@@ -23,6 +25,7 @@ struct fake_replies {
 static void take_reply(void *self, struct reply_to to, const char *text, size_t len)
 {
 	struct fake_replies *replies = self;
+	bool armed = fake_memory_arm(false);
 	struct line *line = calloc(1, sizeof(*line));
 
 	assert_non_null(line);
@@ -31,6 +34,7 @@ static void take_reply(void *self, struct reply_to to, const char *text, size_t 
 	line->client = to.client;
 	line->text = strndup(text, len);
 	STAILQ_INSERT_TAIL(&replies->lines, line, entry);
+	fake_memory_arm(armed);
 }
 
 struct fake_replies *fake_replies_new(void)

@@ -14,6 +14,7 @@
 #include <pbxpush/core/uuid.h>
 
 #include "fake_clock.h"
+#include "fake_memory.h"
 
 #define PUSHES_MAX 512
 
@@ -81,10 +82,9 @@ static void check_first(const struct fake_transport *transport, const char *toke
 	}
 }
 
-static uint64_t take_push(void *self, const struct push_request *request, int64_t deadline_us,
-	push_done_fn *done, void *arg)
+static uint64_t keep_push(struct fake_transport *transport, const struct push_request *request,
+	int64_t deadline_us, push_done_fn *done, void *arg)
 {
-	struct fake_transport *transport = self;
 	struct fake_push *push = &transport->pushes[transport->count];
 	json_t *payload;
 	const char *uuid;
@@ -115,6 +115,16 @@ static uint64_t take_push(void *self, const struct push_request *request, int64_
 	json_decref(payload);
 	transport->count++;
 	return push->ticket;
+}
+
+static uint64_t take_push(void *self, const struct push_request *request, int64_t deadline_us,
+	push_done_fn *done, void *arg)
+{
+	bool armed = fake_memory_arm(false);
+	uint64_t ticket = keep_push(self, request, deadline_us, done, arg);
+
+	fake_memory_arm(armed);
+	return ticket;
 }
 
 static enum cancel_result cancel_push(void *self, uint64_t ticket)

@@ -21,6 +21,7 @@
 #include <pbxpush/status/timeline.h>
 
 #include "fake_clock.h"
+#include "fake_memory.h"
 
 /* A disk that takes longer than this is a fault of the directory, not of the machine. */
 #define DISK_TIMEOUT_MS 10000
@@ -169,7 +170,9 @@ void world_send(
 
 	assert_non_null(copy);
 	memcpy(copy, line, len);
+	fake_memory_arm(true);
 	sink->line(sink->self, (struct reply_to){client}, role, copy, len, fake_clock_mono_us());
+	fake_memory_arm(false);
 	free(copy);
 }
 
