@@ -6,7 +6,8 @@
 
 #include <pbxpush/daemon/flow.h>
 
-/* Both clocks of the flow, and its timer. One world at a time: the ports of time take no argument. */
+/* Both clocks of the flow, and its timer. One world at a time: the ports of time take no argument.
+ * */
 
 #define FAKE_WALL_START_MS INT64_C(1763790000000)
 

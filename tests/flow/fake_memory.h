@@ -5,9 +5,9 @@
 #include <stdbool.h>
 
 /*
- * Memory that runs short. Every allocation of the flow's thread is counted while it is armed, and the chosen one fails;
- * the fakes and the test itself allocate while it is not. The linker puts this between the program and libc
- * (--wrap); jansson is given it by fake_memory_start().
+ * Memory that runs short. Every allocation of the flow's thread is counted while it is armed, and
+ * the chosen one fails; the fakes and the test itself allocate while it is not. The linker puts
+ * this between the program and libc (--wrap); jansson is given it by fake_memory_start().
  */
 void fake_memory_start(void);
 

@@ -70,7 +70,8 @@ static void check_id(const struct fake_transport *transport, const char *apns_id
 		assert_string_not_equal(apns_id, transport->pushes[i].request.apns_id);
 }
 
-/* One token gets one push a call, under however many users; a refused one may be followed by another. */
+/* One token gets one push a call, under however many users; a refused one may be followed by
+ * another. */
 static void check_first(const struct fake_transport *transport, const char *token, const char *uuid)
 {
 	for (size_t i = 0; i < transport->count; i++) {

@@ -5,9 +5,9 @@
 #include <pbxpush/core/ports.h>
 
 /*
- * A transport that keeps every push until the test says how it ended. It holds each push against the rules
- * that never bend (CONTRACT 2.1): an id of its own, one push a token and call, a VoIP push only for a
- * call and only before its deadline.
+ * A transport that keeps every push until the test says how it ended. It holds each push against
+ * the rules that never bend (CONTRACT 2.1): an id of its own, one push a token and call, a VoIP
+ * push only for a call and only before its deadline.
  */
 struct fake_transport;
 
@@ -37,7 +37,8 @@ const struct transport *fake_transport_port(struct fake_transport *transport);
 /* A full queue takes nothing. */
 void fake_transport_set_full(struct fake_transport *transport, bool full);
 
-/* The oldest push that the test has not seen; with a token, to this token only. NULL: there is none. */
+/* The oldest push that the test has not seen; with a token, to this token only. NULL: there is
+ * none. */
 struct fake_push *fake_transport_unseen(struct fake_transport *transport, const char *token);
 
 /* The latest push to a token that the test has seen, or NULL. */

@@ -7,8 +7,9 @@
 #include <jansson.h>
 
 /*
- * Compares what stands at a dotted path (`registered.device`, `calls.0.state`, `calls.#` for the length of an
- * array) with a text: `null`, `*` for anything but null, `-` for absent, else the value itself.
+ * Compares what stands at a dotted path (`registered.device`, `calls.0.state`, `calls.#` for the
+ * length of an array) with a text: `null`, `*` for anything but null, `-` for absent, else the
+ * value itself.
  */
 bool json_path_matches(const json_t *root, const char *path, const char *expected);
 

@@ -15,6 +15,7 @@
 #include <pbxpush/status/timeline.h>
 
 #include "fake_clock.h"
+#include "json_path.h"
 #include "script_internal.h"
 
 #define SCENARIOS_MAX 128
@@ -213,6 +214,38 @@ static void step_told(struct step *step)
 	buf_free(&out);
 }
 
+/* The other way round: none of these words stands anywhere in it. */
+static void step_untold(struct step *step)
+{
+	struct buf out = {0};
+
+	timeline_write(step->world->timeline, step_word(step, 1), fake_clock_wall_ms(), &out);
+	for (size_t i = 2; i < step->count; i++) {
+		if (strstr(buf_str(&out), step->words[i]))
+			step_fail(step, "%s stands in %s", step->words[i], buf_str(&out));
+	}
+	buf_free(&out);
+}
+
+static void step_listed(struct step *step)
+{
+	size_t max = strtoul(step_word(step, 1), NULL, 10);
+	const char *path, *value;
+	struct buf out = {0};
+	json_t *calls;
+
+	flow_write_calls(step->world->flow, max, &out);
+	calls = json_loadb(out.data, out.len, 0, NULL);
+	assert_non_null(calls);
+	for (size_t i = 2; i < step->count; i++) {
+		step_pair(step->words[i], &path, &value);
+		if (!json_path_matches(calls, path, value))
+			step_fail(step, "%s is not %s in %s", path, value, buf_str(&out));
+	}
+	json_decref(calls);
+	buf_free(&out);
+}
+
 /* The verbs that are not about a push. False: none of them. */
 static bool step_about_world(struct step *step, const char *rest)
 {
@@ -250,6 +283,12 @@ static bool step_about_world(struct step *step, const char *rest)
 		step_counted(step);
 	else if (!strcmp(verb, "told"))
 		step_told(step);
+	else if (!strcmp(verb, "untold"))
+		step_untold(step);
+	else if (!strcmp(verb, "listed"))
+		step_listed(step);
+	else if (!strcmp(verb, "drain"))
+		flow_release_all(step->world->flow);
 	else
 		return false;
 	return true;

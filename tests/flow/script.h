@@ -5,8 +5,8 @@
 #include <stddef.h>
 
 /*
- * The language of the flow tests. A scenario is a text: its first line is its name, a sentence, and each further line is
- * a step. It has a world of its own.
+ * The language of the flow tests. A scenario is a text: its first line is its name, a sentence, and
+ * each further line is a step. It has a world of its own.
  *
  *   set calls.remember 5m            an option, as in the configuration file; `app.` is com.example.phone
  *   team com.example.other XYZ987…   another app, `drop com.example.other` takes it away
@@ -16,8 +16,8 @@
  *   > {'event':'ping'}               or any line, with ' for "
  *   2> …   calls> …                  from the second client; from one that is no admin
  *
- *   < push iphone:accepted           the reply to a call: verdict, rule, each device with its result, reason
- *                                    and status (DEVICE:RESULT[:REASON][:STATUS]), other members as PATH=V
+ *   < push iphone:accepted           the reply to a call: verdict, rule, each device as
+ *                                    DEVICE:RESULT[:REASON][:STATUS], other members as PATH=V
  *   < ok stored=true                 any other reply; `< error CODE field=NAME`
  *   2< …                             to the second client
  *   quiet                            no reply waits
@@ -37,10 +37,13 @@
  *   wait 500ms                       time passes (ms, s, m, h)
  *   stats ringing=1 …                the figures of flow_stats()
  *   counted NAME{label="v",…} N      a metric
- *   told c1 WORD …                   the timeline of a call holds these words
+ *   told c1 WORD …                   the timeline of a call has these entries, in this order
+ *   untold c1 WORD …                 these words stand nowhere in it
+ *   listed MAX PATH=V …              what flow_write_calls() writes
+ *   drain                            flow_release_all()
  *
- * A token of one letter a to f stands for 64 of them, in events as `$a`. `$now`, `$now+500` is Unix time in
- * ms, `$500x` are 500 x.
+ * A token of one letter a to f stands for 64 of them, in events as `$a`. `$now`, `$now+500` is Unix
+ * time in ms, `$500x` are 500 x.
  * A scenario must mention every push and every reply: one that is left over at the end fails it.
  */
 struct scenario {

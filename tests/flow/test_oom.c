@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory runs short at every place in turn: every line still gets its one reply, nothing is announced twice or after
- * its end, nothing leaks, and afterwards all is well. */
+/* Memory runs short at every place in turn: every line still gets its one reply, nothing is
+ * announced twice or after its end, nothing leaks, and afterwards all is well. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What the push service is asked for: headers and payload (CONTRACT 3). The fake transport checks besides that every
- * push has an apns-id of its own, priority 10, a body within the limit, and VoIP an expiration of 0. */
+/* What the push service is asked for: headers and payload (CONTRACT 3). The fake transport checks
+ * besides that every push has an apns-id of its own, priority 10, a body within the limit, and VoIP
+ * an expiration of 0. */
 #include "script.h"
 
 static const struct scenario scenarios[] = {

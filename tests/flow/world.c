@@ -187,7 +187,8 @@ char *world_await_reply(struct world *world, uint64_t client)
 	char *reply;
 
 	while (!(reply = world_reply(world, client))) {
-		/* flow_is_busy() counts pushes too, so only the disk can say that nothing will come */
+		/* flow_is_busy() counts pushes too, so only the disk can say that nothing will come
+		 * */
 		if (poll(&disk, 1, DISK_TIMEOUT_MS) != 1)
 			return NULL;
 		directory_collect(world->directory);

@@ -221,8 +221,8 @@ static void a_key_that_a_group_reads(void **state)
 
 /* ---- faults ---- */
 
-/* The faults of a text, each `LINE: what is said` (LINE 0: of the whole file), in their order. FOLDER stands for the
- * folder of the file. */
+/* The faults of a text, each `LINE: what is said` (LINE 0: of the whole file), in their order.
+ * FOLDER stands for the folder of the file. */
 static const struct {
 	const char *name, *text, *faults;
 } rows[] = {
@@ -363,7 +363,8 @@ static void every_fault_is_told(void **state)
 	}
 }
 
-/* The text of the fault is the module's that reads keys; that there is one, with its place, is ours. */
+/* The text of the fault is the module's that reads keys; that there is one, with its place, is
+ * ours. */
 static void a_key_that_is_none(void **state)
 {
 	static const char text[] = "[app a.b]\nteam-id = DEF123GHIJ\nkey-id = ABC123DEFG\n"

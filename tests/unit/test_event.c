@@ -241,7 +241,8 @@ static void add_field(char *line, size_t size, enum event_field field, const cha
 		snprintf(line + len, size - len, ",'%s':%s", name, value);
 }
 
-/* An event with its required fields, except one (FIELD_COUNT: with all), which has this value instead. */
+/* An event with its required fields, except one (FIELD_COUNT: with all), which has this value
+ * instead. */
 static void write_event(
 	char *line, size_t size, enum event_type type, enum event_field field, const char *value)
 {

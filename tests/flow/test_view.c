@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* What others see of calls: the status, the timeline, the figures, and clients when the daemon
+ * stops. */
+#include "script.h"
+
+static const struct scenario scenarios[] = {
+	{"the list of calls: live ones first, the newest of each first, numbers masked\n"
+	 "> call c1 +4930123456\n"
+	 "< unreachable no-device\n"
+	 "> call c2 1002 attempt=2\n"
+	 "< unreachable no-device\n"
+	 "> end c1\n"
+	 "< ok\n"
+	 "> call c3 1003 dnd=true\n"
+	 "< reject pbx-dnd\n"
+	 "listed 9 live=2 ended=1 calls.#=3 calls.0.call=c3 calls.0.verdict=reject "
+	 "calls.0.rule=pbx-dnd calls.0.state=ringing calls.1.call=c2 calls.1.attempt=2 "
+	 "calls.2.call=c1 calls.2.state=cancelled calls.2.to=+493*****56 calls.2.ended_ms=$now\n"
+	 "listed 2 live=2 ended=1 calls.#=2 calls.1.call=c2\n"
+	 "listed 0 calls.#=0\n"},
+	{"log-numbers holds for the list and the timeline\n"
+	 "set daemon.log-numbers none\n"
+	 "phone 1001 iphone a\n"
+	 "> call c1 1001 from.number=+4930123456 wait=verdict\n"
+	 "push a\n"
+	 "< push iphone:pending\n"
+	 "listed 9 calls.#=1\n"
+	 "untold c1 +4930123456 30123456\n"},
+	{"a timeline has no name, no data, no whole number, no whole token\n"
+	 "phone +4930999888 iphone a\n"
+	 "> call c1 +4930999888 from.number=+4930123456 from.name=Alice data.k=Secret\n"
+	 "push a\n"
+	 "reject a 410 Unregistered\n"
+	 "< unreachable dead-token iphone:rejected:Unregistered:410\n"
+	 "> answer c1 +4930999888\n"
+	 "< ok\n"
+	 "> end c1\n"
+	 "< ok\n"
+	 "told c1 event decision push push-answer reply answer end\n"
+	 "untold c1 Alice Secret +4930123456 +4930999888 $a\n"},
+	{"the figures of pushes and verdicts\n"
+	 "phone 1001 one a environment=production\n"
+	 "phone 1001 two b environment=production\n"
+	 "> call c1 1001\n"
+	 "push a\n"
+	 "push b\n"
+	 "fail b timeout\n"
+	 "accept a\n"
+	 "< push one:accepted two:failed:timeout\n"
+	 "> call c2 1002\n"
+	 "< unreachable no-device\n"
+	 "counted pbxpush_pushes_total{app=\"com.example.phone\",environment=\"production\","
+	 "type=\"voip\",result=\"accepted\",reason=\"\"} 1\n"
+	 "counted pbxpush_pushes_total{app=\"com.example.phone\",environment=\"production\","
+	 "type=\"voip\",result=\"failed\",reason=\"timeout\"} 1\n"
+	 "counted pbxpush_verdicts_total{verdict=\"unreachable\",rule=\"no-device\"} 1\n"
+	 "counted pbxpush_push_seconds_count 1\n"
+	 "stats ringing=2 pushes=2\n"},
+	{"the figure of waking: from the accepted push to the REGISTER\n"
+	 "phone 1001 one a\n"
+	 "> call c1 1001 wait=register\n"
+	 "push a\n"
+	 "accept a\n"
+	 "wait 2s\n"
+	 "> register 1001 one\n"
+	 "< registered one:accepted\n"
+	 "< ok\n"
+	 "> register 1001 one\n"
+	 "< ok\n"
+	 "counted pbxpush_wake_seconds_count 1\n"
+	 "counted pbxpush_wake_seconds_sum 2.000000\n"},
+	{"a drain answers those who wait: the call goes on without us\n"
+	 "phone 1001 one a\n"
+	 "phone 1002 two b\n"
+	 "> call c1 1001\n"
+	 "push a\n"
+	 "2> call c2 1002 wait=register\n"
+	 "push b\n"
+	 "accept b\n"
+	 "stats waiting=2\n"
+	 "drain\n"
+	 "< push one:pending\n"
+	 "2< push two:accepted\n"
+	 "stats waiting=0\n"},
+};
+
+int main(void)
+{
+	return script_main("view", scenarios, sizeof(scenarios) / sizeof(scenarios[0]));
+}
