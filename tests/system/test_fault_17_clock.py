@@ -17,7 +17,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import harness  # noqa: E402
-from harness import Lab  # noqa: E402
+from harness import Lab, wait_until  # noqa: E402
 
 HOURS_2 = 7200
 
@@ -110,12 +110,19 @@ def test_fast_clock_jumps_back():
     wrong_clock(HOURS_2, 403, "InvalidProviderToken", 2)
 
 
-def test_small_skew_is_no_alarm():
+def test_alarm_before_it_hurts():
+    """Ten minutes are no reason for APNs to refuse, but a warning; half a minute is neither."""
     with Lab() as lab:
-        lab.simulator.control(clock_skew_s=30)
         lab.register()
-        assert lab.events.ask(event="call", call="one", to="1001")["verdict"] == "push"
-        assert lab.daemon.route()["alarm"] is None
+        for skew_s, alarm in ((30, False), (600, True), (0, False)):
+            lab.simulator.control(clock_skew_s=skew_s)
+            if skew_s == 600:  # the first answer of a connection is the one that is looked at
+                lab.simulator.control(close=True)
+                wait_until(lambda: lab.simulator.stats()["connections"] == 4)
+            reply = lab.events.ask(event="call", call=f"skew {skew_s}", to="1001")
+            assert reply["verdict"] == "push", reply
+            text = lab.daemon.route()["alarm"]
+            assert bool(text) == alarm, (skew_s, text)
 
 
 if __name__ == "__main__":
