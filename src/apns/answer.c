@@ -165,6 +165,9 @@ static bool answer_retry(struct route *route, struct connection *connection,
 	case RETRY_SAME_TOKEN_LATER:
 	case RETRY_DEVICE_LATER:
 		pause = pause_ms(delivery);
+		if (outcome->retry == RETRY_DEVICE_LATER)
+			route_pause_device(delivery_route(route, delivery), delivery,
+				pause < PAUSE_CAP_MS ? pause : PAUSE_CAP_MS);
 		delivery->pauses++;
 		send_later(route, delivery, outcome->reason, outcome->reason, pause);
 		return true;

@@ -48,7 +48,7 @@ static uint64_t apns_send(void *self, const struct push_request *request, int64_
 		ledger_open(&apns->ledger, app, request, deadline_us, done, arg);
 	if (!delivery)
 		return 0;
-	route_enqueue(app->routes[request->environment], delivery, false);
+	route_admit(app->routes[request->environment], delivery);
 	apns_arm_deadlines(apns);
 	/* Once for all that are handed in before the loop comes round. */
 	event_active(apns->pump, EV_TIMEOUT, 0);

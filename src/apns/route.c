@@ -148,6 +148,38 @@ void route_defer(struct route *route, struct delivery *delivery, int64_t pause_m
 	delivery->place = DELIVERY_LATER;
 }
 
+static uint64_t device_hash(const struct delivery *delivery)
+{
+	return map_hash(delivery->path, strlen(delivery->path));
+}
+
+void route_pause_device(struct route *route, const struct delivery *delivery, int64_t pause_ms)
+{
+	struct device_pause *pause = &route->pauses[route->next_pause++ % DEVICE_PAUSES];
+	int64_t until_us = clock_mono_us() + pause_ms * 1000;
+
+	*pause = (struct device_pause){device_hash(delivery), until_us};
+	if (until_us > route->pauses_end_us)
+		route->pauses_end_us = until_us;
+}
+
+void route_admit(struct route *route, struct delivery *delivery)
+{
+	int64_t now_us = clock_mono_us(), until_us = now_us;
+
+	if (now_us < route->pauses_end_us) {
+		uint64_t device = device_hash(delivery);
+		for (size_t i = 0; i < DEVICE_PAUSES; i++)
+			if (route->pauses[i].device == device &&
+				route->pauses[i].until_us > until_us)
+				until_us = route->pauses[i].until_us;
+	}
+	if (until_us > now_us)
+		route_defer(route, delivery, (until_us - now_us + 999) / 1000);
+	else
+		route_enqueue(route, delivery, false);
+}
+
 static void lane_remove(struct route *route, struct delivery *delivery)
 {
 	struct lane *lane = &delivery->app->lanes[route->environment];

@@ -52,6 +52,9 @@ void route_configure(struct route *route, const struct route_options *options, b
 /* Keeps connections open from now on. */
 void route_warm(struct route *route);
 
+/* Takes a new delivery in: it waits for a stream, or first until its device may be pushed to again. */
+void route_admit(struct route *route, struct delivery *delivery);
+
 /* Puts a delivery into its app's lane, at its end or, for another attempt, its beginning. */
 void route_enqueue(struct route *route, struct delivery *delivery, bool again);
 

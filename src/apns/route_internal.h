@@ -10,7 +10,15 @@
 
 #define CONNECTIONS_MAX 64 /* of a route, draining ones included */
 
+#define DEVICE_PAUSES 64 /* remembered at once; the oldest goes first */
+
 TAILQ_HEAD(lane_list, lane);
+
+/* A device that APNs asked to leave alone (429). */
+struct device_pause {
+	uint64_t device; /* hash of its path: a stranger with the same one waits a little, too */
+	int64_t until_us;
+};
 
 /* Shared by route.c (life, queue), pool.c (connections) and answer.c (what comes back). */
 struct route {
@@ -30,6 +38,9 @@ struct route {
 	struct lane_list lanes; /* those where something waits */
 	size_t waiting;
 	struct heap later;
+	struct device_pause pauses[DEVICE_PAUSES];
+	size_t next_pause;
+	int64_t pauses_end_us; /* when the last of them is over */
 
 	struct connection *connections[CONNECTIONS_MAX];
 	size_t connection_count;
@@ -66,6 +77,11 @@ unsigned pool_count(const struct route *route, enum connection_state state);
 
 /* A good push was answered: failures before this connection do not count any more. */
 void pool_is_good(struct route *route, const struct connection *connection);
+
+/* ---- route.c ---- */
+
+/* Other pushes to the delivery's device wait so long, too. */
+void route_pause_device(struct route *route, const struct delivery *delivery, int64_t pause_ms);
 
 /* ---- answer.c ---- */
 

@@ -24,11 +24,11 @@ def config(proxy, login=LOGIN + "@"):
 
 
 def fails(lab, name, why):
-    reply = lab.events.ask(event="call", call=name, to="1001", ring_ms=1000)
+    reply = lab.events.ask(event="call", call=name, to="1001", ring_ms=1500)
     device, = reply["devices"]
     assert (reply["verdict"], reply["rule"]) == ("unreachable", "push-failed"), (name, reply)
     assert (device["result"], device["reason"]) == ("failed", "proxy"), (name, reply)
-    assert device["ms"] < 1000, (name, reply)
+    assert device["ms"] < 1500, (name, reply)
     harness.wait_until(lambda: why in lab.daemon.route()["last_error"], what=f"status of {name}")
     return lab.daemon.route()["alarm"]
 

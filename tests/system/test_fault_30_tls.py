@@ -36,7 +36,7 @@ def test_refused_until_mended():
             lab.simulator.control(alpn=alpn)
             lab.start_daemon()
             lab.register()
-            reply = lab.events.ask(event="call", call="one", to="1001", ring_ms=1000)
+            reply = lab.events.ask(event="call", call="one", to="1001", ring_ms=1500)
             device, = reply["devices"]
             assert (reply["verdict"], reply["rule"]) == ("unreachable", "push-failed"), (name, reply)
             assert (device["result"], device["reason"], device["attempts"]) == (
