@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The clock of the machine is wrong, and later jumps to the right time (a board without a battery, before NTP).
+"""The clock of the machine is wrong, and later jumps to the right time (a board without a battery,
+before NTP).
 
-`iat` in the provider token is wall time, so APNs calls the token expired, or, where it is from the future, invalid.
-Right: an expired one is tried once more (row 15), then the push is rejected with APNs' reason; an alarm names the skew, taken from the
-`date` header, once in the log; no further token is signed by a clock that is still wrong. After the jump the
-next call signs a new token at once and gets through, and the alarm goes by itself.
+`iat` in the provider token is wall time, so APNs calls the token expired, or, where it is from the
+future, invalid. Right: an expired one is tried once more (row 15), then the push is rejected with
+APNs' reason; an alarm names the skew, taken from the `date` header, once in the log; no further
+token is signed by a clock that is still wrong. After the jump the next call signs a new token at
+once and gets through, and the alarm goes by itself.
 """
 
 import mmap

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Two teams push over one connection.
 
-APNs binds a connection to the team, the key and the environment of its first push, and refuses every other:
-InvalidProviderToken, UnrelatedKeyIdInToken. Right: a pool for each (environment, team, key), never shared; apps
-of one key do share one. The status shows one route each.
+APNs binds a connection to the team, the key and the environment of its first push, and refuses
+every other: InvalidProviderToken, UnrelatedKeyIdInToken. Right: a pool for each (environment, team,
+key), never shared; apps of one key do share one. The status shows one route each.
 """
 
 import pathlib

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 """A connect fails, and strands the pushes that waited for it.
 
-Clients have been seen that forget who waited for a connection that never came. Right: everyone who waits is told
-why before its deadline, while the caller still rings; or moves to the next attempt, which sends it once.
+Clients have been seen that forget who waited for a connection that never came. Right: everyone who
+waits is told why before its deadline, while the caller still rings; or moves to the next attempt,
+which sends it once.
 """
 
 import pathlib

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 """APNs cannot be reached for an hour, and the calls go on coming.
 
-Right: each push ends at its call's deadline, and the PBX hears `push-failed` while the caller still rings; the queue
-is empty again after each wave, and memory does not grow from wave to wave; too many calls at once get
-`overloaded`, never silence. When APNs comes back, the next call gets through without a restart.
+Right: each push ends at its call's deadline, and the PBX hears `push-failed` while the caller still
+rings; the queue is empty again after each wave, and memory does not grow from wave to wave; too
+many calls at once get `overloaded`, never silence. When APNs comes back, the next call gets through
+without a restart.
 """
 
 import pathlib

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""One tenant floods: ten thousand pushes of one app are queued, and somebody else's phone has to ring.
+"""One tenant floods: ten thousand pushes of one app are queued, and somebody else's phone has to
+ring.
 
-Right: apps take turns at the streams, so that another app's push waits for a round trip, not for the flood; and in an
-outage one app cannot fill the queue: every other app keeps its share.
+Right: apps take turns at the streams, so that another app's push waits for a round trip, not for
+the flood; and in an outage one app cannot fill the queue: every other app keeps its share.
 """
 
 import pathlib

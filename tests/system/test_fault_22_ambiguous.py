@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """The connection dies after a push was written: it may have arrived, or not.
 
-Right: sent once more with the same apns-id and uuid, by which the app knows a call that it has already; never a third
-time; counted as ambiguous. Not at all once the call is over.
+Right: sent once more with the same apns-id and uuid, by which the app knows a call that it has
+already; never a third time; counted as ambiguous. Not at all once the call is over.
 """
 
 import pathlib

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 """One connection leads to a server that is ill: 500 or 503, push after push.
 
-Apple says: retry after 15 minutes, which is of no use to a call. Right: one quick retry on another connection, and a
-connection that keeps failing is replaced. Where all are ill the PBX hears so at once, after two attempts.
+Apple says: retry after 15 minutes, which is of no use to a call. Right: one quick retry on another
+connection, and a connection that keeps failing is replaced. Where all are ill the PBX hears so at
+once, after two attempts.
 """
 
 import pathlib

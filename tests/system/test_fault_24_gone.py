@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 """410: the app is gone from the phone. Or it was, and has come back since.
 
-APNs tells since when the token is dead. Right: older than the last registration, it is kept, and nothing is said
-to be dead; else it is marked, durably, before the PBX hears `dead-token`, and the next call pushes nothing. A later
-REGISTER brings it back, as the app registers its token only while it has it.
+APNs tells since when the token is dead. Right: older than the last registration, it is kept, and
+nothing is said to be dead; else it is marked, durably, before the PBX hears `dead-token`, and the
+next call pushes nothing. A later REGISTER brings it back, as the app registers its token only while
+it has it.
 """
 
 import pathlib

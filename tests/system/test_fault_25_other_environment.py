@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """BadDeviceToken, because the token is of a development build and we asked production.
 
-Right: with `environment = auto` the other environment is asked, once, within the same call, and what is learned is
-remembered across restarts; a token that both refuse is dead. Where the configuration says one environment, the other
-is never asked.
+Right: with `environment = auto` the other environment is asked, once, within the same call, and
+what is learned is remembered across restarts; a token that both refuse is dead. Where the
+configuration says one environment, the other is never asked.
 """
 
 import pathlib

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """429 TooManyRequests: too many pushes to one device.
 
-Right: that device waits, as long as Retry-After says, or with backoff, within the call's deadline, and is then pushed
-to with the same apns-id. A second call to it waits along; other devices go on at once. Where the wait is longer
-than the caller will ring, the PBX hears so now.
+Right: that device waits, as long as Retry-After says, or with backoff, within the call's deadline,
+and is then pushed to with the same apns-id. A second call to it waits along; other devices go on at
+once. Where the wait is longer than the caller will ring, the PBX hears so now.
 """
 
 import pathlib

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 """413: the payload is too large for APNs, though it is within the documented limit.
 
-Right: made smaller by the rules (the name cut at a character boundary, then `data` left out), and sent once more; the
-reply says `truncated`. What cannot become smaller is not sent again. The token is kept.
+Right: made smaller by the rules (the name cut at a character boundary, then `data` left out), and
+sent once more; the reply says `truncated`. What cannot become smaller is not sent again. The token
+is kept.
 """
 
 import pathlib

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """The corporate proxy is down, slow, answers nonsense, or asks for a password.
 
-Right: CONNECT with basic auth; pushes fail with `proxy`, while the caller still rings, and the status says what the
-proxy said (never the password); a missing or wrong password raises the alarm. Once the proxy is well the next
-call gets through, without a restart.
+Right: CONNECT with basic auth; pushes fail with `proxy`, while the caller still rings, and the
+status says what the proxy said (never the password); a missing or wrong password raises the alarm.
+Once the proxy is well the next call gets through, without a restart.
 """
 
 import pathlib

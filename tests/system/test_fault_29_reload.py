@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 """The key is rotated, or an app is added to the team, while calls come in.
 
-APNs binds a team's bundle ids at a connection's first push, so that an old connection refuses a new app
-(TopicDisallowed), and another key (UnrelatedKeyIdInToken). Right: SIGHUP opens new connections, the old ones finish
-what they have and close; no call is lost, none is sent twice. A bad file changes nothing.
+APNs binds a team's bundle ids at a connection's first push, so that an old connection refuses a new
+app (TopicDisallowed), and another key (UnrelatedKeyIdInToken). Right: SIGHUP opens new connections,
+the old ones finish what they have and close; no call is lost, none is sent twice. A bad file
+changes nothing.
 """
 
 import pathlib

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The answer is garbage: no JSON, a body or headers without end, a reason nobody knows, bytes that are no HTTP/2.
+"""The answer is garbage: no JSON, a body or headers without end, a reason nobody knows, bytes that
+are no HTTP/2.
 
-Right: bounded, treated as the status says, told once in the log; the device's token is kept, and other pushes go on.
-Where no status came the push is ambiguous, and tried once on another connection.
+Right: bounded, treated as the status says, told once in the log; the device's token is kept, and
+other pushes go on. Where no status came the push is ambiguous, and tried once on another
+connection.
 """
 
 import pathlib

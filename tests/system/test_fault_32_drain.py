@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """The daemon is stopped while pushes are in flight: an update, a reboot.
 
-Right: accepts no new events, waits up to `drain-timeout` for the answers that are still to come, replies to every open
-event, and exits 0. A push that gets no answer does not hold it up for longer.
+Right: accepts no new events, waits up to `drain-timeout` for the answers that are still to come,
+replies to every open event, and exits 0. A push that gets no answer does not hold it up for longer.
 """
 
 import pathlib
@@ -62,7 +62,7 @@ def test_not_for_longer_than_drain_timeout():
 
 
 def test_a_phone_that_is_being_woken():
-    """It will register with the PBX, which is there: the PBX should wait for it, not send to voicemail."""
+    """It will register with the PBX, which should wait for it, not send the caller to voicemail."""
     with Lab(config={"daemon": {"drain-timeout": "1m"}}) as lab:
         lab.register()
         calls = post(lab, wait="register")
