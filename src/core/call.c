@@ -38,6 +38,7 @@ const char *rule_name(enum rule rule)
 		[RULE_DECLINED] = "declined",
 		[RULE_TIMEOUT] = "timeout",
 		[RULE_COMPLETED] = "completed",
+		[RULE_MUTED] = "muted",
 	};
 
 	return names[rule];

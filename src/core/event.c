@@ -185,6 +185,11 @@ static enum err parse_field(const struct field_spec *spec, bool wildcard, const 
 		return parse_object(spec, value, out, error);
 	case TYPE_STRINGS:
 		return parse_strings(spec, value, out, error);
+	case TYPE_WINDOWS:
+		if (!json_is_array(value))
+			return bad_field(error, spec, "an array of windows");
+		*(const json_t **)member(out, spec) = value;
+		return ERR_OK;
 	}
 	return ERR_INVAL;
 }
@@ -264,10 +269,7 @@ static enum err parse_type(struct call_event *out, struct event_error *error)
 	out->type = event_type_of(name);
 	if (out->type != EVENT_COUNT)
 		return ERR_OK;
-	if (event_is_planned(name))
-		event_error_set(error, EVENT_UNKNOWN, "event", "'%s' is not built yet", name);
-	else
-		event_error_set(error, EVENT_UNKNOWN, "event", "there is no event '%s'", name);
+	event_error_set(error, EVENT_UNKNOWN, "event", "there is no event '%s'", name);
 	return ERR_INVAL;
 }
 

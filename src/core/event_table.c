@@ -20,7 +20,7 @@ static const char *const reasons[] = {
 static const struct field_spec fields[FIELD_COUNT] = {
 	[FIELD_CALL] = {"call", TYPE_STRING, 1, 255, AT(call),
 		.help = "SIP Call-ID, or the PBX's unique id of the call"},
-	[FIELD_TO] = {"to", TYPE_USER, 1, AOR_SIZE - 1, AT(to), .help = "called user"},
+	[FIELD_TO] = {"to", TYPE_USER, 1, TEXT_MAX, AT(to), .help = "called user"},
 	[FIELD_FROM] = {"from", TYPE_OBJECT, .help = "caller ID"},
 	[FIELD_FROM_NUMBER] = {"from.number", TYPE_STRING, 0, TEXT_MAX, AT(from_number),
 		.help = "caller's number; empty or withheld: anonymous"},
@@ -56,7 +56,7 @@ static const struct field_spec fields[FIELD_COUNT] = {
 		.help = "a JSON object, passed to the app unchanged"},
 	[FIELD_REASON] = {"reason", TYPE_CHOICE, .choices = reasons, AT(reason),
 		.help = "cancelled, declined, timeout or completed"},
-	[FIELD_USER] = {"user", TYPE_USER, 1, AOR_SIZE - 1, AT(user),
+	[FIELD_USER] = {"user", TYPE_USER, 1, TEXT_MAX, AT(user),
 		.help = "user, as 1001 or 1001@domain"},
 	[FIELD_CONTACT] = {"contact", TYPE_STRING, 1, CONTACT_SIZE - 1, AT(contact),
 		.help = "Contact of the REGISTER, a URI or the whole value"},
@@ -87,12 +87,33 @@ static const struct field_spec fields[FIELD_COUNT] = {
 		.help = "ends by itself at this time, Unix milliseconds"},
 	[FIELD_NUMBER] = {"number", TYPE_STRING, 1, 127, AT(number),
 		.help = "a number, a prefix like +4990*, or anonymous"},
+	[FIELD_TIMEZONE] = {"timezone", TYPE_STRING, 0, 63, AT(timezone),
+		.help = "IANA time zone, such as Europe/Berlin"},
+	[FIELD_WINDOWS] = {"windows", TYPE_WINDOWS, 0, 64, AT(windows),
+		.help = "windows of the week; none clears the schedule"},
+	[FIELD_CONVERSATION] = {"conversation", TYPE_STRING, 1, 255, AT(conversation),
+		.help = "name of a conversation"},
+	[FIELD_MESSAGE_ID] = {"message_id", TYPE_STRING, 0, 255, AT(message_id),
+		.help = "id of the message"},
+	[FIELD_TEXT] = {"text", TYPE_STRING, 0, TEXT_MAX, AT(text), .help = "text of the message"},
+	[FIELD_BADGE] = {"badge", TYPE_INT, 0, 1000000, AT(badge),
+		.help = "number on the app's icon; 0 takes it away"},
+	[FIELD_AT_MS] = {"at_ms", TYPE_INT, 0, EVENT_INT_MAX, AT(at_ms),
+		.help = "when it happened, Unix milliseconds"},
+	[FIELD_NEW] = {"new", TYPE_INT, 0, 1000000, AT(new_count),
+		.help = "new messages in the box"},
+	[FIELD_OLD] = {"old", TYPE_INT, 0, 1000000, AT(old_count),
+		.help = "old messages in the box"},
+	[FIELD_DURATION_S] = {"duration_s", TYPE_INT, 0, 1000000, AT(duration_s),
+		.help = "length of the newest message, seconds"},
 };
+
+/* The members of `from`. */
+#define FROM_FIELDS (BIT(FIELD_FROM_NUMBER) | BIT(FIELD_FROM_NAME) | BIT(FIELD_FROM_URI))
 
 static const struct event_spec events[EVENT_COUNT] = {
 	[EVENT_CALL] = {"call", BIT(FIELD_CALL) | BIT(FIELD_TO),
-		BIT(FIELD_FROM) | BIT(FIELD_FROM_NUMBER) | BIT(FIELD_FROM_NAME) |
-			BIT(FIELD_FROM_URI) | BIT(FIELD_VIDEO) | BIT(FIELD_RING_MS) |
+		BIT(FIELD_FROM) | FROM_FIELDS | BIT(FIELD_VIDEO) | BIT(FIELD_RING_MS) |
 			BIT(FIELD_STARTED_MS) | BIT(FIELD_ATTEMPT) | BIT(FIELD_UUID) |
 			BIT(FIELD_LEG) | BIT(FIELD_WAIT) | BIT(FIELD_WAIT_MS) | BIT(FIELD_DEVICE) |
 			BIT(FIELD_CONTACTS) | BIT(FIELD_PBX_DND) | BIT(FIELD_PBX_BLOCKED) |
@@ -130,13 +151,31 @@ static const struct event_spec events[EVENT_COUNT] = {
 		.help = "callers with this number ring in spite of blocks and do-not-disturb"},
 	[EVENT_UNALLOW] = {"unallow", BIT(FIELD_USER) | BIT(FIELD_NUMBER), 0, .admin = true,
 		.wildcard = true, .help = "take a number from the allow list"},
+	[EVENT_DND_SCHEDULE] = {"dnd-schedule", BIT(FIELD_USER) | BIT(FIELD_WINDOWS),
+		BIT(FIELD_TIMEZONE), .admin = true,
+		.help = "do-not-disturb in windows of the week"},
+	[EVENT_CALL_WAITING] = {"call-waiting", BIT(FIELD_USER) | BIT(FIELD_ON), 0, .admin = true,
+		.help = "may a second call ring during a call?"},
+	[EVENT_MUTE] = {"mute", BIT(FIELD_USER) | BIT(FIELD_CONVERSATION), BIT(FIELD_UNTIL_MS),
+		.admin = true, .help = "silence the messages of a conversation"},
+	[EVENT_UNMUTE] = {"unmute", BIT(FIELD_USER) | BIT(FIELD_CONVERSATION), 0, .admin = true,
+		.help = "hear a conversation again"},
 	[EVENT_SHOW] = {"show", BIT(FIELD_USER), 0, .admin = true, .wildcard = true,
 		.help = "devices, do-not-disturb and lists of a user"},
+	[EVENT_MISSED_CALL] = {"missed-call", BIT(FIELD_TO) | BIT(FIELD_CALL) | BIT(FIELD_FROM),
+		FROM_FIELDS | BIT(FIELD_AT_MS) | BIT(FIELD_BADGE),
+		.help = "tell a user of a call that was missed"},
+	[EVENT_VOICEMAIL] = {"voicemail", BIT(FIELD_TO) | BIT(FIELD_NEW),
+		BIT(FIELD_OLD) | BIT(FIELD_FROM) | FROM_FIELDS | BIT(FIELD_DURATION_S) |
+			BIT(FIELD_BADGE),
+		.help = "tell a user of new voicemail"},
+	[EVENT_MESSAGE] = {"message", BIT(FIELD_TO) | BIT(FIELD_FROM) | BIT(FIELD_CONVERSATION),
+		FROM_FIELDS | BIT(FIELD_MESSAGE_ID) | BIT(FIELD_TEXT) | BIT(FIELD_BADGE),
+		.help = "tell a user of a text message"},
+	[EVENT_REFRESH] = {"refresh", BIT(FIELD_TO), 0,
+		.help = "ask a user's apps to register anew"},
 	[EVENT_PING] = {"ping", 0, 0, .help = "is the daemon there?"},
 };
-
-static const char *const planned[] = {"dnd-schedule", "mute", "unmute", "call-waiting",
-	"missed-call", "voicemail", "message", "refresh"};
 
 const struct event_spec *event_spec(enum event_type type)
 {
@@ -155,13 +194,4 @@ enum event_type event_type_of(const char *name)
 	while (type < EVENT_COUNT && strcmp(events[type].name, name) != 0)
 		type++;
 	return type;
-}
-
-bool event_is_planned(const char *name)
-{
-	for (size_t i = 0; i < sizeof(planned) / sizeof(planned[0]); i++) {
-		if (!strcmp(planned[i], name))
-			return true;
-	}
-	return false;
 }

@@ -4,8 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <pbxpush/base/buf.h>
+#include <pbxpush/core/aor.h>
+#include <pbxpush/core/template.h>
 
 #define CREDENTIALS "${CREDENTIALS_DIRECTORY}"
 
@@ -302,6 +305,22 @@ const struct config_app *config_find_app(const struct config *config, const char
 	return NULL;
 }
 
+bool config_app_allows(const struct config_app *app, const char *aor)
+{
+	static const char blanks[] = ", \t";
+	const char *domain = aor_domain(aor), *word = app->domains + strspn(app->domains, blanks);
+	size_t domain_len = strlen(domain);
+
+	if (!*word)
+		return true;
+	for (size_t len; *word; word += len + strspn(word + len, blanks)) {
+		len = strcspn(word, blanks);
+		if (len == domain_len && !strncasecmp(word, domain, len))
+			return true;
+	}
+	return false;
+}
+
 struct config_app *config_add_app(struct config *config, const char *bundle_id)
 {
 	const struct config_app *known = config_find_app(config, bundle_id);
@@ -330,6 +349,8 @@ void config_free(struct config *config)
 		return;
 	for (size_t i = 0; i < config->app_count; i++) {
 		free(config->apps[i].bundle_id);
+		template_free(config->apps[i].payload);
+		template_free(config->apps[i].alert);
 		free_strings(true, &config->apps[i]);
 	}
 	free(config->apps);

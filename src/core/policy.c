@@ -22,8 +22,12 @@ static struct policy_decision shielded(
 		return refuse(VERDICT_REJECT, RULE_BLOCKED, subscriber->blocked_by);
 	if (call->anonymous && subscriber->blocks_anonymous)
 		return refuse(VERDICT_REJECT, RULE_ANONYMOUS, "anonymous");
+	if (subscriber->repeated)
+		return (struct policy_decision){.ring = true, .verdict = VERDICT_PUSH};
 	if (policy_dnd_holds(subscriber->dnd, subscriber->dnd_until_ms, now_ms))
 		return refuse(VERDICT_REJECT, RULE_DND, NULL);
+	if (subscriber->dnd_schedule)
+		return refuse(VERDICT_REJECT, RULE_DND_SCHEDULE, NULL);
 	return (struct policy_decision){.ring = true, .verdict = VERDICT_PUSH};
 }
 

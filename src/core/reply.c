@@ -90,6 +90,17 @@ static void write_device(const struct reply_device *device, struct buf *out)
 	buf_add_char(out, '}');
 }
 
+void reply_add_devices(struct buf *out, const struct reply_device *devices, size_t count)
+{
+	buf_add_str(out, ",\"devices\":[");
+	for (size_t i = 0; i < count; i++) {
+		if (i)
+			buf_add_char(out, ',');
+		write_device(&devices[i], out);
+	}
+	buf_add_char(out, ']');
+}
+
 void reply_write_call(const char *id, const struct reply_call *reply, struct buf *out)
 {
 	reply_begin(id, "call", out);
@@ -97,13 +108,7 @@ void reply_write_call(const char *id, const struct reply_call *reply, struct buf
 	reply_add_string(out, "uuid", reply->uuid);
 	reply_add_string(out, "verdict", verdict_name(reply->verdict));
 	reply_add_string(out, "rule", rule_name(reply->rule));
-	buf_add_str(out, ",\"devices\":[");
-	for (size_t i = 0; i < reply->device_count; i++) {
-		if (i)
-			buf_add_char(out, ',');
-		write_device(&reply->devices[i], out);
-	}
-	buf_add_char(out, ']');
+	reply_add_devices(out, reply->devices, reply->device_count);
 	if (reply->verdict == VERDICT_REGISTERED) {
 		buf_add_str(out, ",\"registered\":{\"device\":");
 		buf_add_json(out, reply->registered_device && reply->registered_device[0]

@@ -202,7 +202,7 @@ static enum err read_command(struct reader *reader, const char *name)
 	out->event.type = event_type_of(name);
 	out->is_event = out->event.type != EVENT_COUNT;
 	out->command = out->is_event ? NULL : command_find(name);
-	if (event_is_planned(name) || (out->command && !out->command->run)) {
+	if (out->command && !out->command->run) {
 		snprintf(reader->why, reader->why_size,
 			"%s is planned, but not built yet in version " PBXPUSH_VERSION, name);
 		return ERR_INVAL;

@@ -35,9 +35,56 @@ void event_option_name(enum event_field field, char out[EVENT_OPTION_SIZE])
 	const char *name = event_field_spec(field)->name;
 	size_t i;
 
+	if (event_field_spec(field)->type == TYPE_WINDOWS)
+		name = "window"; /* one an option, repeated */
 	for (i = 0; i < EVENT_OPTION_SIZE - 1 && name[i]; i++)
 		out[i] = name[i] == '_' || name[i] == '.' ? '-' : name[i];
 	out[i] = '\0';
+}
+
+/* Options that may stand several times, and become an array. */
+static bool is_list(enum field_type type)
+{
+	return type == TYPE_STRINGS || type == TYPE_WINDOWS;
+}
+
+/* "mon,tue 22:00-07:00": what schedule_parse() makes of the parts is the daemon's to say. */
+static bool split_window(
+	const char *text, int *days_len, const char **from, int *from_len, const char **to)
+{
+	const char *dash;
+
+	*days_len = (int)strcspn(text, " ");
+	*from = text + *days_len + strspn(text + *days_len, " ");
+	dash = strchr(*from, '-');
+	if (!*days_len || !dash || dash == *from || !dash[1])
+		return false;
+	*from_len = (int)(dash - *from);
+	*to = dash + 1;
+	return true;
+}
+
+static void write_window(const char *text, struct buf *out)
+{
+	const char *from, *to;
+	int days_len, from_len;
+	char word[64];
+
+	if (!split_window(text, &days_len, &from, &from_len, &to))
+		return; /* checked when it was set */
+	buf_add_str(out, "{\"days\":[");
+	for (int at = 0, len; at < days_len; at += len + 1) {
+		len = (int)strcspn(text + at, ", ");
+		snprintf(word, sizeof(word), "%.*s", len, text + at);
+		buf_add_str(out, at ? "," : "");
+		buf_add_json(out, word);
+	}
+	snprintf(word, sizeof(word), "%.*s", from_len, from);
+	buf_add_str(out, "],\"from\":");
+	buf_add_json(out, word);
+	buf_add_str(out, ",\"to\":");
+	buf_add_json(out, to);
+	buf_add_char(out, '}');
 }
 
 bool event_takes_option(enum event_type type, enum event_field field)
@@ -109,7 +156,9 @@ static json_t *parse_object(const char *text)
 
 static const char *wrong_value(const struct field_spec *spec, const char *value)
 {
+	const char *parts[2];
 	json_t *object;
+	int numbers[2];
 
 	switch (spec->type) {
 	case TYPE_BOOL:
@@ -127,6 +176,10 @@ static const char *wrong_value(const struct field_spec *spec, const char *value)
 	case TYPE_CHOICE:
 	case TYPE_STRINGS:
 		break;
+	case TYPE_WINDOWS:
+		return split_window(value, &numbers[0], &parts[0], &numbers[1], &parts[1])
+			       ? NULL
+			       : "days and times, such as \"mon,tue 22:00-07:00\"";
 	}
 	return NULL;
 }
@@ -143,7 +196,7 @@ enum err event_command_set(struct event_command *command, enum event_field field
 		snprintf(why, why_size, "--%s \"%s\": not %s", option, value, wanted);
 		return ERR_INVAL;
 	}
-	if (spec->type == TYPE_STRINGS) {
+	if (is_list(spec->type)) {
 		if (command->list_count == EVENT_COMMAND_LIST_MAX) {
 			snprintf(why, why_size, "--%s: more than %d times", option,
 				EVENT_COMMAND_LIST_MAX);
@@ -159,13 +212,33 @@ enum err event_command_set(struct event_command *command, enum event_field field
 	return ERR_OK;
 }
 
+/* Required, and yet none need be given: an unknown caller, a schedule that is cleared. */
+static bool may_be_empty(enum event_field field)
+{
+	return is_parent(field) || event_field_spec(field)->type == TYPE_WINDOWS;
+}
+
+static bool has_members(const struct event_command *command, enum event_field parent)
+{
+	const char *name = event_field_spec(parent)->name;
+	size_t len = strlen(name);
+
+	for (enum event_field f = 0; f < FIELD_COUNT; f++) {
+		const char *other = event_field_spec(f)->name;
+
+		if (command->values[f] && !strncmp(other, name, len) && other[len] == '.')
+			return true;
+	}
+	return false;
+}
+
 enum err event_command_check(const struct event_command *command, char *why, size_t why_size)
 {
 	const struct event_spec *spec = event_spec(command->type);
 	char option[EVENT_OPTION_SIZE];
 
 	for (enum event_field f = 0; f < FIELD_COUNT; f++) {
-		if (!(spec->required >> f & 1) || is_parent(f) || command->values[f])
+		if (!(spec->required >> f & 1) || may_be_empty(f) || command->values[f])
 			continue;
 		event_option_name(f, option);
 		snprintf(why, why_size, "--%s is missing", option);
@@ -174,13 +247,16 @@ enum err event_command_check(const struct event_command *command, char *why, siz
 	return ERR_OK;
 }
 
-static void write_strings(const struct event_command *command, struct buf *out)
+static void write_list(const struct event_command *command, enum field_type type, struct buf *out)
 {
 	buf_add_char(out, '[');
 	for (size_t i = 0; i < command->list_count; i++) {
 		if (i)
 			buf_add_char(out, ',');
-		buf_add_json(out, command->list[i]);
+		if (type == TYPE_WINDOWS)
+			write_window(command->list[i], out);
+		else
+			buf_add_json(out, command->list[i]);
 	}
 	buf_add_char(out, ']');
 }
@@ -222,7 +298,8 @@ static void write_value(
 		write_object(value, out);
 		break;
 	case TYPE_STRINGS:
-		write_strings(command, out);
+	case TYPE_WINDOWS:
+		write_list(command, event_field_spec(field)->type, out);
 		break;
 	}
 }
@@ -253,7 +330,16 @@ static void write_line(const struct event_command *command, struct buf *out)
 		open = name;
 		open_len = parent_len;
 	}
-	buf_add_str(out, open_len ? "}}" : "}");
+	if (open_len)
+		buf_add_char(out, '}');
+	for (enum event_field f = 0; f < FIELD_COUNT; f++) {
+		if (!(event_spec(command->type)->required >> f & 1) || !may_be_empty(f) ||
+			command->values[f] || has_members(command, f))
+			continue;
+		buf_printf(
+			out, ",\"%s\":%s", event_field_spec(f)->name, is_parent(f) ? "{}" : "[]");
+	}
+	buf_add_char(out, '}');
 }
 
 enum err event_command_write(const struct event_command *command, struct buf *out)

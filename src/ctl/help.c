@@ -72,6 +72,9 @@ static void add_value_name(struct buf *out, const struct field_spec *spec)
 	case TYPE_OBJECT:
 		buf_add_str(out, " JSON");
 		break;
+	case TYPE_WINDOWS:
+		buf_add_str(out, " \"DAYS FROM-TO\"");
+		break;
 	}
 }
 

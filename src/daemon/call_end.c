@@ -147,6 +147,14 @@ static void decline_device(
 			callee_withdraw(flow, callee, target, DEVICE_SKIPPED, SKIP_DECLINED);
 	target->result = DEVICE_SKIPPED;
 	target->skip = SKIP_DECLINED;
+	for (size_t i = 0; i < callee->target_count; i++) {
+		if (target_is_live(callee, &callee->targets[i])) {
+			callee_settle(flow, callee);
+			return;
+		}
+	}
+	if (!callee->present) /* the last phone: nobody is left to ring */
+		callee_set_state(flow, callee, CALL_DECLINED, device);
 	callee_settle(flow, callee);
 }
 

@@ -7,6 +7,8 @@
 
 #include <pbxpush/core/policy.h>
 
+#include "caller.h"
+
 /* What the event says, made absolute. */
 struct call_times {
 	int64_t started_ms, deadline_ms, deadline_us;
@@ -28,27 +30,28 @@ static struct call_times times_of(const struct flow *flow, const struct request 
 	return times;
 }
 
-/* The number by which lists are matched: normalized, or "anonymous"; false where there is none. */
-static bool caller_key(
-	const struct flow *flow, const struct call_event *event, char out[NUMBER_SIZE])
-{
-	const char *given = caller_given(event);
-
-	if (!given)
-		return false;
-	if (number_is_withheld(given))
-		strcpy(out, "anonymous");
-	else
-		number_normalize(&flow->numbers, given, out);
-	return true;
-}
-
 static bool is_busy(const struct flow *flow, const char *user)
 {
 	const struct callee *callee = NULL;
 
 	while ((callee = calls_of_user(&flow->calls, user, callee))) {
 		if (callee->busy)
+			return true;
+	}
+	return false;
+}
+
+/* True when do-not-disturb silenced a call of this number to this user a moment ago (repeat-caller). */
+static bool is_repeated(const struct flow *flow, const char *user, const char *number)
+{
+	int64_t since_us = flow->ports.mono_us() - flow->config->repeat_caller_ms * 1000;
+	const struct callee *callee = NULL;
+
+	if (!flow->config->repeat_caller_ms)
+		return false;
+	while ((callee = calls_of_user(&flow->calls, user, callee))) {
+		if (callee->silenced && !strcmp(callee->silenced, number) &&
+			callee->read_us >= since_us)
 			return true;
 	}
 	return false;
@@ -65,19 +68,29 @@ static enum call_state ended_before(const struct call *call, const char *user, i
 								   : CALL_RINGING;
 }
 
-static struct policy_decision decide(struct flow *flow, const struct call_event *event,
-	const char *user, const struct call *call, int64_t deadline_ms, bool *allowed)
+/* What is decided about a call, and what else came to light on the way. */
+struct decided {
+	struct policy_decision policy;
+	bool dnd_counts;          /* also that of one device */
+	char number[NUMBER_SIZE]; /* the caller as lists see him, "" where unknown */
+};
+
+static struct decided decide(struct flow *flow, const struct call_event *event, const char *user,
+	const struct call *call, int64_t deadline_ms)
 {
 	struct directory *directory = flow->ports.directory;
-	char number[NUMBER_SIZE];
-	bool has_number = caller_key(flow, event, number);
+	struct decided decided = {0};
+	char *number = decided.number;
+	bool has_number = caller_key(event, &flow->numbers, number);
+	int waiting = directory_call_waiting(directory, user);
 	struct policy_call input = {.dnd = event->pbx_dnd,
 		.blocked = event->pbx_blocked,
 		.bypass = event->bypass,
 		.anonymous = has_number && !strcmp(number, "anonymous"),
 		.deadline_ms = deadline_ms};
 	struct policy_subscriber subscriber = {
-		.call_waiting = flow->config->call_waiting,
+		.call_waiting = waiting < 0 ? flow->config->call_waiting : waiting,
+		.dnd_schedule = flow_schedule_holds(flow, user, NULL),
 		.ended = ended_before(call, user, event->attempt),
 	};
 
@@ -90,9 +103,11 @@ static struct policy_decision decide(struct flow *flow, const struct call_event 
 		subscriber.allowed_by = directory_list_match(directory, user, LIST_ALLOW, number);
 		subscriber.blocked_by = input.anonymous ? NULL : blocked;
 		subscriber.blocks_anonymous = input.anonymous && blocked;
+		subscriber.repeated = !input.anonymous && is_repeated(flow, user, number);
 	}
-	*allowed = subscriber.allowed_by || event->bypass;
-	return policy_decide(&input, &subscriber, flow->ports.wall_ms());
+	decided.dnd_counts = !subscriber.allowed_by && !subscriber.repeated && !event->bypass;
+	decided.policy = policy_decide(&input, &subscriber, flow->ports.wall_ms());
+	return decided;
 }
 
 /* Makes room in the table, by forgetting the oldest ended call; false when all live. */
@@ -205,23 +220,41 @@ static struct callee *place(struct flow *flow, struct request *request, const ch
 	return callee;
 }
 
+/* So that the same call without its `started_ms` does not pass for a new one. */
+static void remember_stale(struct flow *flow, struct request *request, const char *user,
+	const char *uuid, const struct call_times *times)
+{
+	struct callee *callee = place(flow, request, user, uuid, times);
+
+	if (!callee)
+		return;
+	callee->event.root = NULL; /* stays the request's */
+	callee->decided = VERDICT_ENDED;
+	callee->rule = RULE_STALE;
+	callee_set_state(flow, callee, CALL_TIMEOUT, NULL);
+	callee_settle(flow, callee);
+}
+
 static void handle_new_call(struct flow *flow, struct request *request, const char *user)
 {
 	const struct call_event *event = &request->event;
 	struct call *call = calls_find(&flow->calls, event->call);
 	struct call_times times = times_of(flow, request);
-	struct policy_decision decision;
+	const struct policy_decision *decision;
+	struct decided decided;
 	struct callee *callee;
 	char uuid[UUID_SIZE];
-	bool allowed;
 
 	if (!event->uuid || !uuid_normalize(event->uuid, uuid))
 		uuid_of_call(event->call, (int)event->attempt, flow->ports.sha1, uuid);
 	tell_event(flow, event, user, uuid);
-	decision = decide(flow, event, user, call, times.deadline_ms, &allowed);
-	tell_decision(flow, event, uuid, &decision);
-	if (decision.verdict == VERDICT_ENDED) {
-		answer_unplaced(flow, request, uuid, decision.verdict, decision.rule);
+	decided = decide(flow, event, user, call, times.deadline_ms);
+	decision = &decided.policy;
+	tell_decision(flow, event, uuid, decision);
+	if (decision->verdict == VERDICT_ENDED) {
+		if (decision->rule == RULE_STALE && !call)
+			remember_stale(flow, request, user, uuid, &times);
+		answer_unplaced(flow, request, uuid, decision->verdict, decision->rule);
 		return;
 	}
 	callee = place(flow, request, user, uuid, &times);
@@ -229,9 +262,13 @@ static void handle_new_call(struct flow *flow, struct request *request, const ch
 		answer_unplaced(flow, request, uuid, VERDICT_UNREACHABLE, RULE_OVERLOADED);
 		return;
 	}
-	callee->decided = decision.verdict;
-	callee->rule = decision.rule;
-	if (decision.ring && targets_make(flow, callee, !allowed)) {
+	callee->decided = decision->verdict;
+	callee->rule = decision->rule;
+	if (decision->rule == RULE_DND || decision->rule == RULE_DND_SCHEDULE) {
+		callee->silenced = strdup(decided.number);
+		news_count_silenced(flow, callee);
+	}
+	if (decision->ring && targets_make(flow, callee, decided.dnd_counts)) {
 		callee->decided = VERDICT_UNREACHABLE;
 		callee->rule = RULE_OVERLOADED;
 	}

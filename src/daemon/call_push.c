@@ -4,67 +4,56 @@
 
 #include <string.h>
 
-#include <pbxpush/core/payload.h>
+#include <pbxpush/core/template.h>
 
 static struct callee *callee_of(struct push_owner *owner)
 {
 	return map_entry(owner, struct callee, owner);
 }
 
-const char *caller_given(const struct call_event *event)
-{
-	bool has_uri = event->from_uri && event->from_uri[0];
-
-	return event->from_number ? event->from_number : has_uri ? event->from_uri : NULL;
-}
-
-static const char *caller_number(
-	const struct flow *flow, const struct call_event *event, char out[NUMBER_SIZE])
-{
-	const char *given = caller_given(event);
-	bool is_uri;
-
-	if (!given || number_is_withheld(given))
-		return NULL;
-	number_normalize(&flow->numbers, given, out);
-	is_uri = strchr(given, ':') != NULL;
-	if (out[0] == '+' || (is_uri && event->from_number))
-		return out;
-	if (event->from_number)
-		return given;
-	/* only a URI: its user part is a number where it looks like one */
-	return out[0] && out[strspn(out, "+*#0123456789")] == '\0' ? out : NULL;
-}
-
-static void write_payload(
-	struct flow *flow, struct callee *callee, const struct target *target, bool shrink)
+void callee_describe_call(struct flow *flow, const struct callee *callee,
+	const struct target *target, struct call_body *out)
 {
 	const struct call_event *event = &callee->event;
-	const char *given = caller_given(event);
-	bool withheld = given && number_is_withheld(given);
-	bool voip = target->push == PUSH_VOIP;
-	char number[NUMBER_SIZE];
-	struct payload_call call = {
+
+	out->app = config_find_app(flow->config, target->app);
+	caller_fill(event, flow->config, &flow->numbers, out->app, &out->caller);
+	out->call = (struct payload_call){
 		.uuid = callee->uuid,
 		.call_id = event->leg ? event->leg : event->call,
-		.caller_name = event->from_name,
-		.caller_number = caller_number(flow, event, number),
+		.caller_name = out->caller.name,
+		.caller_number = out->caller.number,
+		.caller_uri = out->caller.uri,
 		.callee = event->to,
 		.video = event->video,
 		.started_ms = callee->started_ms,
 		.expires_ms = callee->deadline_ms,
 		.data = event->data_text,
-		.fallback_name =
-			withheld ? flow->config->anonymous_caller : flow->config->unknown_caller,
-		.max_bytes = shrink ? PUSH_SHRUNK_MAX_BYTES : 0,
+		.fallback_name = out->caller.fallback,
+		.app = target->app,
+		.device = target->name,
 	};
+}
+
+static void write_payload(
+	struct flow *flow, struct callee *callee, const struct target *target, bool shrink)
+{
+	struct call_body body;
+	const struct template *template;
 	bool truncated = false;
 
+	callee_describe_call(flow, callee, target, &body);
+	body.call.max_bytes = shrink ? PUSH_SHRUNK_MAX_BYTES : 0;
+	template = !body.app                   ? NULL
+		   : target->push == PUSH_VOIP ? body.app->payload
+					       : body.app->alert;
 	buf_reset(&flow->payload);
-	if (voip)
-		payload_write_voip(&call, &flow->payload, &truncated);
+	if (template)
+		template_write_call(template, &body.call, &flow->payload, &truncated);
+	else if (target->push == PUSH_VOIP)
+		payload_write_voip(&body.call, &flow->payload, &truncated);
 	else
-		payload_write_call_alert(&call, &flow->payload, &truncated);
+		payload_write_call_alert(&body.call, &flow->payload, &truncated);
 	callee->truncated |= truncated;
 }
 
@@ -87,7 +76,7 @@ static int64_t describe(struct flow *flow, struct push_owner *owner, const struc
 	request->payload_len = flow->payload.len;
 	request->priority = 10;
 	if (target->push != PUSH_VOIP) {
-		request->expiration_s = (callee->deadline_ms + 999) / 1000;
+		request->expiration_s = callee->deadline_ms / 1000;
 		request->collapse_id = callee->uuid;
 	} /* a VoIP push is now or never: a phone switched on later must not ring */
 	return push_deadline_us(callee);
@@ -100,11 +89,21 @@ static bool wants(const struct push_owner *owner, const struct target *target)
 	return callee->state == CALL_RINGING && !target->out;
 }
 
+/* An alert rings once: it is repeated while the call lives, and closed where it came too late to be withdrawn. */
+static void alert_accepted(struct flow *flow, struct callee *callee, struct target *target)
+{
+	if (callee->state != CALL_RINGING)
+		news_close_call(flow, callee, target);
+	else if (flow->config->alert_repeat_ms)
+		target->send_at_us = flow->ports.mono_us() + flow->config->alert_repeat_ms * 1000;
+}
+
 static void ended(struct flow *flow, struct push_owner *owner, struct target *target)
 {
 	struct callee *callee = callee_of(owner);
 
-	(void)target;
+	if (target->push == PUSH_ALERT && target->result == DEVICE_ACCEPTED)
+		alert_accepted(flow, callee, target);
 	if (callee->state != CALL_RINGING && !callee_has_pushes(callee))
 		call_event_free(&callee->event);
 	call_settle(flow, callee->call);

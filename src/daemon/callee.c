@@ -7,16 +7,38 @@
 
 #include <pbxpush/base/log.h>
 
+/* A phone in alert mode was told of a call that is over: it stops repeating, and gets the closing alert. */
+static void close_alert(struct flow *flow, struct callee *callee, struct target *target)
+{
+	target->send_at_us = 0;
+	if (!target->in_flight) /* else when the repetition in flight has ended */
+		news_close_call(flow, callee, target);
+}
+
 static size_t withdraw_pushes(struct flow *flow, struct callee *callee)
 {
 	size_t withdrawn = 0;
 
 	for (size_t i = 0; i < callee->target_count; i++) {
-		if (callee->targets[i].result == DEVICE_PENDING)
-			withdrawn += callee_withdraw(
-				flow, callee, &callee->targets[i], DEVICE_WITHDRAWN, SKIP_NONE);
+		struct target *target = &callee->targets[i];
+
+		if (target->result == DEVICE_ACCEPTED && target->push == PUSH_ALERT)
+			close_alert(flow, callee, target);
+		if (target->result == DEVICE_PENDING)
+			withdrawn +=
+				callee_withdraw(flow, callee, target, DEVICE_WITHDRAWN, SKIP_NONE);
 	}
 	return withdrawn;
+}
+
+/* How long an ended callee is known: a silenced caller must be recognised when he tries again. */
+static int64_t remember_ms(const struct flow *flow, const struct callee *callee)
+{
+	const struct config *config = flow->config;
+
+	return callee->silenced && config->repeat_caller_ms > config->remember_ms
+		       ? config->repeat_caller_ms
+		       : config->remember_ms;
 }
 
 size_t callee_set_state(
@@ -39,9 +61,11 @@ size_t callee_set_state(
 		callee->busy = false;
 		callee->ended_ms = flow->ports.wall_ms();
 	}
-	callee->forget_us = flow->ports.mono_us() + 1000 * (ended ? flow->config->remember_ms
+	callee->forget_us = flow->ports.mono_us() + 1000 * (ended ? remember_ms(flow, callee)
 								  : flow->config->max_duration_ms);
-	withdrawn = withdraw_pushes(flow, callee);
+	withdrawn = old == CALL_RINGING ? withdraw_pushes(flow, callee) : 0;
+	if (old == CALL_RINGING && (state == CALL_CANCELLED || state == CALL_TIMEOUT))
+		news_of_missed_call(flow, callee);
 	if (!callee_has_pushes(callee))
 		call_event_free(&callee->event);
 	return withdrawn;
@@ -194,9 +218,24 @@ void callee_forget(struct flow *flow, struct callee *callee)
 	calls_remove_callee(&flow->calls, callee);
 }
 
+/* A VoIP push that no REGISTER followed, in a call that lived to its deadline: the app showed no call, for
+ * which iOS punishes it in the end (ghost-limit). */
+static void note_ghosts(struct flow *flow, const struct callee *callee)
+{
+	for (size_t i = 0; i < callee->target_count; i++) {
+		const struct target *target = &callee->targets[i];
+
+		if (target->push == PUSH_VOIP && target->result == DEVICE_ACCEPTED &&
+			!target->registered)
+			directory_note_wake(
+				flow->ports.directory, callee->user, target->name, false);
+	}
+}
+
 /* Nobody ended it and nobody answered: the deadline did. */
 static void run_deadline(struct flow *flow, struct callee *callee)
 {
+	note_ghosts(flow, callee);
 	flow_story(flow, callee->call->id, NULL, "deadline");
 	timeline_end(flow->ports.timeline);
 	callee_release_all(flow, callee, true);

@@ -158,6 +158,7 @@ void calls_remove_callee(struct calls *calls, struct callee *callee)
 		target_clear(&callee->targets[i]);
 	free(callee->targets);
 	free(callee->answered_by);
+	free(callee->silenced);
 	free(callee->contact);
 	call_event_free(&callee->event);
 	free(callee);

@@ -43,6 +43,7 @@ struct callee {
 
 	enum verdict decided; /* VERDICT_PUSH, or why nothing rang */
 	enum rule rule;
+	char *silenced; /* number of the caller whom do-not-disturb kept out, owned, or NULL */
 	struct call_event
 		event;   /* kept while pushes may still be built from it; root NULL afterwards */
 	int64_t read_us; /* when the event was read */

@@ -16,6 +16,7 @@
 
 #include "notify.h"
 #include "status_view.h"
+#include <pbxpush/daemon/zones.h>
 
 /* Calls whose story `/calls/ID` tells (CONTRACT 5). */
 #define TIMELINE_CALLS  10000
@@ -38,6 +39,7 @@ struct daemon {
 	struct apns *apns;
 	struct metrics *metrics;
 	struct timeline *timeline;
+	struct zones *zones;
 	struct event_socket *events;
 	struct status_server *status;
 	struct flow *flow;
@@ -131,6 +133,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd, (void)what;
 	directory_tick(daemon->directory, clock_wall_ms());
+	flow_tick(daemon->flow);
 	tell_state(daemon);
 }
 
@@ -429,6 +432,8 @@ static enum err make_flow(struct daemon *daemon)
 		.random = arc4random_buf,
 		.mono_us = clock_mono_us,
 		.wall_ms = clock_wall_ms,
+		.zone = zones_get,
+		.zone_self = daemon->zones,
 		.wake = wake_flow,
 		.wake_self = daemon,
 	};
@@ -446,6 +451,8 @@ static enum err start(struct daemon *daemon, char *why, size_t why_size)
 		err = metrics_new(&daemon->metrics);
 	if (!err)
 		err = timeline_new(TIMELINE_CALLS, TIMELINE_AGE_MS, &daemon->timeline);
+	if (!err)
+		err = zones_new(&daemon->zones);
 	if (!err)
 		err = apply_apns(daemon, daemon->config, why, why_size);
 	if (!err)
@@ -483,6 +490,7 @@ enum err daemon_new(const char *path, struct config *config, struct daemon **out
 	log_set_level((enum log_level)config->log_level);
 	raise_descriptor_limit();
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* LimitFSIZE= is a full disk, not a reason to die */
 	if (daemon->path && daemon->base)
 		err = start(daemon, why, sizeof(why));
 	if (err) {
@@ -523,6 +531,7 @@ void daemon_free(struct daemon *daemon)
 	flow_free(daemon->flow);            /* … before the flow that hears of it goes */
 	event_socket_free(daemon->events);
 	timeline_free(daemon->timeline);
+	zones_free(daemon->zones);
 	metrics_free(daemon->metrics);
 	free_event(daemon->wake);
 	free_event(daemon->tick);

@@ -106,6 +106,9 @@ static bool read_app(struct flow *flow, struct request *request, struct phone *p
 		(phone->params.team[0] && strcmp(phone->params.team, phone->app->team_id) != 0)) {
 		phone->app = NULL;
 		phone->reason = "unknown-app";
+	} else if (!config_app_allows(phone->app, phone->user)) {
+		phone->app = NULL;
+		phone->reason = "app-not-allowed";
 	}
 	return true;
 }
@@ -167,6 +170,8 @@ static void wake_callee(
 			since_us = target->accepted_us;
 			metrics_observe_us(
 				flow->ports.metrics, METRIC_WAKE_SECONDS, now_us - since_us);
+			directory_note_wake(
+				flow->ports.directory, callee->user, target->name, true);
 		}
 		target->registered = true;
 		target->wake_ms = (now_us - since_us) / 1000;
@@ -412,7 +417,7 @@ static void unregister_phone(struct flow *flow, struct request *request, struct 
 	out = flow_reply_begin(flow, request);
 	if (event->type == EVENT_REGISTER) {
 		reply_add_bool(out, "stored", false);
-		reply_add_string(out, "reason", NULL);
+		reply_add_string(out, "reason", "no-push-data");
 		reply_add_string(out, "token_state", token_state(flow, phone, device));
 		reply_add_string(out, "feature_caps", "*;+sip.pns=\"apns\"");
 		buf_add_str(out, ",\"calls\":[]");

@@ -24,7 +24,15 @@ static handler_fn *const handlers[EVENT_COUNT] = {
 	[EVENT_UNBLOCK] = handle_list,
 	[EVENT_ALLOW] = handle_list,
 	[EVENT_UNALLOW] = handle_list,
+	[EVENT_DND_SCHEDULE] = handle_schedule,
+	[EVENT_CALL_WAITING] = handle_call_waiting,
+	[EVENT_MUTE] = handle_mute,
+	[EVENT_UNMUTE] = handle_mute,
 	[EVENT_SHOW] = handle_show,
+	[EVENT_MISSED_CALL] = handle_news,
+	[EVENT_VOICEMAIL] = handle_news,
+	[EVENT_MESSAGE] = handle_news,
+	[EVENT_REFRESH] = handle_news,
 	[EVENT_PING] = handle_ping,
 };
 
@@ -284,6 +292,8 @@ enum err flow_new(const struct config *config, const struct flow_ports *ports, s
 	if (!flow)
 		return ERR_NOMEM;
 	flow->ports = *ports;
+	LIST_INIT(&flow->news);
+	TAILQ_INIT(&flow->silences);
 	flow->sink = (struct event_sink){.self = flow, .line = on_line, .too_long = on_too_long};
 	flow_set_config(flow, config);
 	if (calls_init(&flow->calls)) {
@@ -324,6 +334,11 @@ void flow_run_due(struct flow *flow)
 	while ((node = heap_first(&flow->calls.bare)) && node->due <= now)
 		calls_remove_bare(&flow->calls, map_entry(node, struct call, due));
 	flow_wake(flow);
+}
+
+void flow_tick(struct flow *flow)
+{
+	news_tick(flow);
 }
 
 bool flow_is_busy(const struct flow *flow)
@@ -406,6 +421,7 @@ void flow_free(struct flow *flow)
 		callee_release_all(flow, callee, false);
 		callee_forget(flow, callee);
 	}
+	news_free_all(flow);
 	calls_free(&flow->calls);
 	buf_free(&flow->out);
 	buf_free(&flow->payload);

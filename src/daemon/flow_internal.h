@@ -4,12 +4,14 @@
 
 #include <pbxpush/core/contact.h>
 #include <pbxpush/core/number.h>
+#include <pbxpush/core/payload.h>
 #include <pbxpush/core/reply.h>
 #include <pbxpush/daemon/flow.h>
 #include <pbxpush/directory/directory.h>
 #include <pbxpush/status/metrics.h>
 #include <pbxpush/status/timeline.h>
 
+#include "caller.h"
 #include "calls.h"
 
 /* What the files of the call flow share; nobody else includes this. */
@@ -21,6 +23,9 @@
 /* Once one device is accepted the others get this much longer. */
 #define FLOW_ACCEPTED_GRACE_US 500000
 
+struct news_item;
+struct silence;
+
 struct flow {
 	const struct config *config;
 	struct flow_ports ports;
@@ -31,6 +36,9 @@ struct flow {
 	struct buf payload;                      /* scratch for the payload being sent */
 	struct device devices[FLOW_DEVICES_MAX]; /* scratch for a lookup */
 	struct reply_device report[FLOW_DEVICES_MAX];
+	LIST_HEAD(news_list, news_item) news;       /* under way */
+	TAILQ_HEAD(silence_list, silence) silences; /* users on do-not-disturb who missed calls */
+	size_t silence_count;
 	size_t waiting, in_flight, storing;
 	int64_t woken_for_us; /* what ports.wake was last asked for */
 	uint64_t events, pushes;
@@ -132,10 +140,20 @@ const struct target *callee_find_carrier(const struct callee *callee, const char
 /* The target is being woken, or was, by its own push or by another user's. */
 bool target_is_live(const struct callee *callee, const struct target *target);
 
+/* A target as a reply shows it. Borrowed from the target. */
+void target_report(const struct target *target, int64_t read_us, struct reply_device *out);
+
 /* ---- call_push.c ---- */
 
-/* What the PBX gave as the caller: the number, also an empty one (withheld), else the URI; NULL: unknown. */
-const char *caller_given(const struct call_event *event);
+/* What the body of a call is written from. Borrowed from the callee, its event and the configuration. */
+struct call_body {
+	struct payload_call call;
+	struct caller caller;
+	const struct config_app *app; /* NULL where it is no longer configured */
+};
+
+void callee_describe_call(struct flow *flow, const struct callee *callee,
+	const struct target *target, struct call_body *out);
 
 /* Makes the callee the owner of its targets' pushes, once its event is in place. */
 void callee_own_pushes(struct callee *callee);
@@ -148,11 +166,41 @@ void callee_push(struct flow *flow, struct callee *callee, struct target *target
 bool callee_withdraw(struct flow *flow, struct callee *callee, struct target *target,
 	enum device_result result, enum skip_reason skip);
 
+/* ---- news.c ---- */
+
+/* A call in alert mode is over: the alert of this target gets its closing one. */
+void news_close_call(struct flow *flow, struct callee *callee, const struct target *target);
+
+/* A call ended unanswered: where [alerts] missed-call says so, its user is told. */
+void news_of_missed_call(struct flow *flow, struct callee *callee);
+
+/* Do-not-disturb kept this call silent: it is counted, and told of when that ends. */
+void news_count_silenced(struct flow *flow, struct callee *callee);
+
+/* Tells those whose do-not-disturb has ended how many calls they missed. */
+void news_tick(struct flow *flow);
+
+/* Frees what is under way without an answer. */
+void news_free_all(struct flow *flow);
+
 /* ---- targets.c ---- */
+
+/* A target for a device, not yet decided about. */
+enum err target_init(struct target *target, const char *name, const char *app, const char *contact,
+	const char *token);
+
+/* Where to push, from what the device, what was learned, and the app say. */
+void target_choose_environment(
+	struct target *target, const struct device *device, const struct config_app *app);
 
 /* Makes the callee's targets from its event's contacts or the directory. dnd_counts: a device on
  * do-not-disturb is skipped. */
 enum err targets_make(struct flow *flow, struct callee *callee, bool dnd_counts);
+
+/* ---- policy_flow.c ---- */
+
+/* True while a window of the user's dnd-schedule is open; *until_ms is when it closes. */
+bool flow_schedule_holds(struct flow *flow, const char *user, int64_t *until_ms);
 
 /* ---- handlers, one per event ---- */
 
@@ -166,7 +214,11 @@ void handle_unregister(struct flow *flow, struct request *request);
 void handle_forget(struct flow *flow, struct request *request);
 void handle_dnd(struct flow *flow, struct request *request);
 void handle_list(struct flow *flow, struct request *request);
+void handle_schedule(struct flow *flow, struct request *request);
+void handle_call_waiting(struct flow *flow, struct request *request);
+void handle_mute(struct flow *flow, struct request *request);
 void handle_show(struct flow *flow, struct request *request);
+void handle_news(struct flow *flow, struct request *request);
 void handle_ping(struct flow *flow, struct request *request);
 
 #endif

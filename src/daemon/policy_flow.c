@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <pbxpush/core/policy.h>
+#include <pbxpush/core/schedule.h>
 
 static void finish(
 	struct flow *flow, struct request *request, struct storing *storing, enum err err)
@@ -57,6 +58,8 @@ static bool list_pattern(const struct flow *flow, const char *text, char out[NUM
 	snprintf(number, sizeof(number), "%.*s", (int)(len - prefix), text);
 	number_normalize(&flow->numbers, number, out);
 	len = strlen(out);
+	if (strpbrk(out, " \t") || (out[0] == '+' && strchr(out, '*')))
+		return false; /* no number is ever written so: the entry would match nothing */
 	if (prefix && len + 1 < NUMBER_SIZE)
 		strcpy(out + len, "*");
 	return len > 0;
@@ -85,6 +88,93 @@ void handle_list(struct flow *flow, struct request *request)
 	finish(flow, request, storing,
 		add ? directory_list_add(directory, user, list, pattern, flow_stored, storing)
 		    : directory_list_remove(directory, user, list, pattern, flow_stored, storing));
+}
+
+void handle_schedule(struct flow *flow, struct request *request)
+{
+	const struct call_event *event = &request->event;
+	struct schedule schedule;
+	struct event_error error;
+	struct storing *storing;
+	char user[AOR_SIZE];
+
+	if (!flow_user(flow, request, event->user, user))
+		return;
+	/* an empty list clears, and needs no time zone */
+	if (json_array_size(event->windows) == 0) {
+		schedule.count = 0;
+	} else if (!event->timezone) {
+		flow_reply_error(flow, request, EVENT_MISSING_FIELD, "timezone",
+			"'dnd-schedule' needs 'timezone' for its windows");
+		return;
+	} else if (schedule_parse(event->timezone, event->windows, &schedule, &error)) {
+		flow_reply_error(flow, request, error.code, error.field, "%s", error.message);
+		return;
+	}
+	if (schedule.count && !flow->ports.zone(flow->ports.zone_self, schedule.timezone)) {
+		flow_reply_error(flow, request, EVENT_BAD_FIELD, "timezone",
+			"'%s' is no time zone of this machine (is tzdata installed?)",
+			schedule.timezone);
+		return;
+	}
+	storing = flow_store_begin(flow, request);
+	if (!storing)
+		return;
+	buf_reset(&flow->payload);
+	if (schedule.count)
+		schedule_write(&schedule, &flow->payload);
+	finish(flow, request, storing,
+		flow->payload.failed ? ERR_NOMEM
+				     : directory_set_schedule(flow->ports.directory, user,
+					       buf_str(&flow->payload), flow_stored, storing));
+}
+
+bool flow_schedule_holds(struct flow *flow, const char *user, int64_t *until_ms)
+{
+	const char *text = directory_schedule(flow->ports.directory, user);
+	const struct zone *zone;
+	struct schedule schedule;
+
+	if (!text[0] || schedule_read(text, &schedule))
+		return false;
+	zone = flow->ports.zone(flow->ports.zone_self, schedule.timezone);
+	return zone && schedule_holds(&schedule, zone, flow->ports.wall_ms(), until_ms);
+}
+
+void handle_call_waiting(struct flow *flow, struct request *request)
+{
+	struct storing *storing;
+	char user[AOR_SIZE];
+
+	if (!flow_user(flow, request, request->event.user, user))
+		return;
+	storing = flow_store_begin(flow, request);
+	if (storing)
+		finish(flow, request, storing,
+			directory_set_call_waiting(flow->ports.directory, user, request->event.on,
+				flow_stored, storing));
+}
+
+void handle_mute(struct flow *flow, struct request *request)
+{
+	const struct call_event *event = &request->event;
+	struct directory *directory = flow->ports.directory;
+	struct storing *storing;
+	char user[AOR_SIZE];
+
+	if (!flow_user(flow, request, event->user, user))
+		return;
+	storing = flow_store_begin(flow, request);
+	if (!storing)
+		return;
+	if (event->type == EVENT_MUTE)
+		finish(flow, request, storing,
+			directory_mute_add(directory, user, event->conversation, event->until_ms,
+				flow_stored, storing));
+	else
+		finish(flow, request, storing,
+			directory_mute_remove(
+				directory, user, event->conversation, flow_stored, storing));
 }
 
 static void show_device(const struct flow *flow, const struct device *device, struct buf *out)
@@ -119,7 +209,23 @@ static void show_device(const struct flow *flow, const struct device *device, st
 struct list_writer {
 	struct buf *out;
 	const char *comma;
+	int64_t now_ms;
 };
+
+static void show_mute(void *arg, const char *conversation, int64_t until_ms)
+{
+	struct list_writer *writer = arg;
+
+	if (!policy_dnd_holds(true, until_ms, writer->now_ms))
+		return;
+	buf_add_str(writer->out, writer->comma);
+	writer->comma = ",";
+	buf_add_str(writer->out, "{\"conversation\":");
+	buf_add_json(writer->out, conversation);
+	if (until_ms)
+		reply_add_int(writer->out, "until_ms", until_ms);
+	buf_add_char(writer->out, '}');
+}
 
 static void show_pattern(void *arg, const char *pattern)
 {
@@ -144,9 +250,11 @@ void handle_show(struct flow *flow, struct request *request)
 {
 	struct directory *directory = flow->ports.directory;
 	int64_t now_ms = flow->ports.wall_ms(), until_ms = 0;
+	const char *schedule;
 	char user[AOR_SIZE];
 	struct buf *out;
 	size_t count;
+	int waiting;
 	bool dnd;
 
 	if (!flow_user(flow, request, request->event.user, user))
@@ -166,9 +274,15 @@ void handle_show(struct flow *flow, struct request *request)
 	reply_add_bool(out, "dnd", dnd);
 	if (dnd && until_ms)
 		reply_add_int(out, "dnd_until_ms", until_ms);
-	buf_add_str(out, ",\"schedule\":null");
+	buf_add_str(out, ",\"schedule\":");
+	schedule = directory_schedule(directory, user);
+	buf_add_str(out, schedule[0] ? schedule : "null"); /* JSON as we wrote it */
+	waiting = directory_call_waiting(directory, user);
+	reply_add_bool(out, "call_waiting", waiting < 0 ? flow->config->call_waiting : waiting);
 	show_list(flow, user, LIST_BLOCK, "blocks", out);
 	show_list(flow, user, LIST_ALLOW, "allows", out);
-	buf_add_str(out, ",\"mutes\":[]");
+	buf_add_str(out, ",\"mutes\":[");
+	directory_mute_each(directory, user, show_mute, &(struct list_writer){out, "", now_ms});
+	buf_add_char(out, ']');
 	flow_reply_end(flow, request);
 }

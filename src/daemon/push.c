@@ -226,7 +226,11 @@ static bool keep_token_state(struct push *push, const struct push_result *result
 
 static void end_target(struct target *target, const struct push_result *result, bool dead)
 {
+	bool repeated = target->accepted_us != 0; /* an alert again: the first one counts */
+
 	target->attempts += result->attempts;
+	if (repeated)
+		return;
 	target->status = result->status;
 	target->ended_us = result->done_us;
 	target->dead = dead;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <pbxpush/base/log.h>
 #include <pbxpush/core/policy.h>
 
 static const char *or_empty(const char *text)
@@ -13,8 +14,8 @@ static const char *or_empty(const char *text)
 	return text ? text : "";
 }
 
-static enum err target_init(struct target *target, const char *name, const char *app,
-	const char *contact, const char *token)
+enum err target_init(struct target *target, const char *name, const char *app, const char *contact,
+	const char *token)
 {
 	*target = (struct target){.result = DEVICE_SKIPPED, .wake_ms = -1};
 	target->name = strdup(name);
@@ -32,8 +33,7 @@ static bool is_taken(const struct callee *callee, const char *token)
 	return carrier && target_is_waking(carrier);
 }
 
-/* Where to push, from what the device, what was learned, and the app say. */
-static void choose_environment(
+void target_choose_environment(
 	struct target *target, const struct device *device, const struct config_app *app)
 {
 	enum device_environment environment =
@@ -45,6 +45,13 @@ static void choose_environment(
 		environment = device->learned;
 	}
 	target->environment = environment == ENVIRONMENT_SANDBOX ? PUSH_SANDBOX : PUSH_PRODUCTION;
+}
+
+/* Past the ghost-limit a device that can be alerted is no longer sent VoIP pushes, until it registers. */
+static bool is_ghostly(const struct flow *flow, const struct device *device)
+{
+	return flow->config->ghost_limit && device->ghosts >= flow->config->ghost_limit &&
+	       device->alert_token[0];
 }
 
 static enum push_type choose_push(const struct device *device, const struct config_app *app)
@@ -75,11 +82,19 @@ static enum err add_target(
 	struct flow *flow, struct callee *callee, const struct device *device, bool dnd_counts)
 {
 	struct target *target = &callee->targets[callee->target_count];
-	const struct config_app *app = config_find_app(flow->config, device->app);
+	const struct config_app *known = config_find_app(flow->config, device->app);
+	const struct config_app *app =
+		known && config_app_allows(known, callee->user) ? known : NULL;
 	enum push_type push = app ? choose_push(device, app) : PUSH_VOIP;
+	bool ghostly = push == PUSH_VOIP && is_ghostly(flow, device);
 	int64_t now_ms = flow->ports.wall_ms();
 	enum err err;
 
+	if (ghostly) {
+		push = PUSH_ALERT;
+		log_warning("call", "user=%s device=%s ghosts=%d alert mode until it registers",
+			flow_shown(flow, callee->user), flow_word(device->name), device->ghosts);
+	}
 	err = target_init(target, device->name, device->app, device->contact,
 		push == PUSH_ALERT ? device->alert_token : device->token);
 	callee->target_count++;
@@ -89,7 +104,7 @@ static enum err add_target(
 	target->skip = SKIP_UNKNOWN_APP;
 	if (!app)
 		return ERR_OK;
-	choose_environment(target, device, app);
+	target_choose_environment(target, device, app);
 	target->skip = why_skip(callee, device, target, dnd_counts, now_ms);
 	target->shared = target->skip == SKIP_SAME_PHONE;
 	if (target->skip)
@@ -135,6 +150,7 @@ static enum err from_directory(struct flow *flow, struct callee *callee, bool dn
 static bool device_of_contact(struct flow *flow, const struct callee *callee, const char *text,
 	struct contact *contact, struct push_params *params, struct device *out)
 {
+	const struct config_app *app;
 	const char *field;
 
 	if (contact_parse(text, contact) || !contact->has_provider || !contact->has_prid)
@@ -142,6 +158,9 @@ static bool device_of_contact(struct flow *flow, const struct callee *callee, co
 	if (push_params_parse(
 		    contact->pn_provider, contact->pn_param, contact->pn_prid, params, &field))
 		return false;
+	app = config_find_app(flow->config, params->app);
+	if (app && strcmp(params->team, app->team_id) != 0)
+		params->app[0] = '\0'; /* another team's token: our key cannot reach it */
 	/* A token the directory knows brings its name, state and do-not-disturb along. */
 	if (!directory_find_token(flow->ports.directory, callee->user,
 		    params->token[0] ? params->token : params->alert_token, out)) {

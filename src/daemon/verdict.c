@@ -60,8 +60,7 @@ static bool is_reported(const struct target *target, const char *device)
 	return !device || !strcmp(target->name, device);
 }
 
-static void report_device(
-	const struct callee *callee, const struct target *target, struct reply_device *out)
+void target_report(const struct target *target, int64_t read_us, struct reply_device *out)
 {
 	*out = (struct reply_device){
 		.name = target->name,
@@ -73,7 +72,7 @@ static void report_device(
 		.status = target->status,
 		.apns_id = target->apns_id,
 		.attempts = target->attempts,
-		.ms = target->ended_us ? (target->ended_us - callee->read_us) / 1000 : 0,
+		.ms = target->ended_us ? (target->ended_us - read_us) / 1000 : 0,
 	};
 }
 
@@ -157,7 +156,8 @@ void callee_stands(struct flow *flow, struct callee *callee, const char *device,
 		if (!is_reported(&callee->targets[i], device))
 			continue;
 		add_to_tally(callee, &callee->targets[i], &sum);
-		report_device(callee, &callee->targets[i], &flow->report[out->device_count++]);
+		target_report(
+			&callee->targets[i], callee->read_us, &flow->report[out->device_count++]);
 	}
 	if (callee->state != CALL_RINGING)
 		stands(out, VERDICT_ENDED, call_state_rule(callee->state));

@@ -265,6 +265,8 @@ static bool step_about_world(struct step *step, const char *rest)
 		step_quiet(step);
 	else if (!strcmp(verb, "wait"))
 		fake_clock_pass(step->world->flow, duration_us(step, step_word(step, 1)));
+	else if (!strcmp(verb, "tick"))
+		flow_tick(step->world->flow);
 	else if (!strcmp(verb, "phone"))
 		step_phone(step);
 	else if (!strcmp(verb, "set"))

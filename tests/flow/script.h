@@ -35,6 +35,7 @@
  *   disk full / disk ok
  *
  *   wait 500ms                       time passes (ms, s, m, h)
+ *   tick                             flow_tick(), which the daemon calls every few seconds
  *   stats ringing=1 …                the figures of flow_stats()
  *   counted NAME{label="v",…} N      a metric
  *   told c1 WORD …                   the timeline of a call has these entries, in this order

@@ -29,7 +29,14 @@ static const struct {
 	{"unblock", {"user", "number"}},
 	{"allow", {"user", "number"}},
 	{"unallow", {"user", "number"}},
+	{"call-waiting", {"user", "on"}},
+	{"mute", {"user", "conversation"}},
+	{"unmute", {"user", "conversation"}},
 	{"show", {"user"}},
+	{"missed-call", {"to", "call"}},
+	{"voicemail", {"to", "new"}},
+	{"message", {"to", "conversation"}},
+	{"refresh", {"to"}},
 };
 
 static const char *position(const struct step *step, const char *event, size_t index)

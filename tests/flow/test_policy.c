@@ -311,6 +311,51 @@ static const struct scenario scenarios[] = {
 	 "< ok\n"
 	 "> call c6 1001\n"
 	 "< unreachable no-device\n"},
+	{"a stale call stays over, also when it is announced anew without its beginning\n"
+	 "phone 1001 iphone a\n"
+	 "> call c1 1001 started_ms=1\n"
+	 "< ended stale\n"
+	 "> call c1 1001\n"
+	 "< ended timeout duplicate=true\n"},
+
+	/* dnd-schedule, call-waiting, repeat-caller */
+	{"dnd-schedule: a window that is always open, then none\n"
+	 "phone 1001 iphone a\n"
+	 "> {'event':'dnd-schedule','user':'1001','timezone':'UTC','windows':[{'days':['mon','tue',"
+	 "'wed','thu','fri','sat','sun'],'from':'00:00','to':'00:00'}]}\n"
+	 "< ok\n"
+	 "> call c1 1001 wait=verdict\n"
+	 "< reject dnd-schedule\n"
+	 "> {'event':'dnd-schedule','user':'1001','windows':[]}\n"
+	 "< ok\n"
+	 "> call c2 1001 wait=verdict\n"
+	 "push a\n"
+	 "< push iphone:pending\n"},
+	{"call-waiting of a user beats that of the configuration\n"
+	 "phone 1001 iphone a\n"
+	 "> answer c0 1001\n"
+	 "< ok\n"
+	 "> call-waiting 1001 false\n"
+	 "< ok\n"
+	 "> call c1 1001\n"
+	 "< reject busy\n"
+	 "> call-waiting 1001 true\n"
+	 "< ok\n"
+	 "> call c2 1001 wait=verdict\n"
+	 "push a\n"
+	 "< push iphone:pending\n"},
+	{"repeat-caller: the second call of a number rings through do-not-disturb\n"
+	 "set calls.repeat-caller 3m\n"
+	 "phone 1001 iphone a\n"
+	 "> dnd 1001 true\n"
+	 "< ok\n"
+	 "> call c1 1001 from.number=+15\n"
+	 "< reject dnd\n"
+	 "> call c2 1001 from.number=+16\n"
+	 "< reject dnd\n"
+	 "> call c3 1001 from.number=+15 wait=verdict\n"
+	 "push a\n"
+	 "< push iphone:pending\n"},
 
 	/* show */
 	{"show: everything about a user\n"

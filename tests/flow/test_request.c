@@ -125,7 +125,7 @@ static const struct scenario scenarios[] = {
 	 "phone 1001 iphone - alert_token=$b\n"
 	 "> call c1 1001 from.number=+15551230001 from.name=Alice ring_ms=10500 "
 	 "wait=verdict\n"
-	 "push b type=alert app=com.example.phone priority=10 expiration_s=1763790011 "
+	 "push b type=alert app=com.example.phone priority=10 expiration_s=1763790010 "
 	 "collapse=b1b2b665-ac81-531c-a831-60e2d9c03e1b\n"
 	 "payload b v=1 type=call aps.alert.title=Alice aps.mutable-content=1 "
 	 "aps.interruption-level=time-sensitive caller.number=+15551230001 callee=1001 "

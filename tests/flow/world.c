@@ -67,6 +67,8 @@ static void start_flow(struct world *world)
 		.random = count_up,
 		.mono_us = fake_clock_mono_us,
 		.wall_ms = fake_clock_wall_ms,
+		.zone = zones_get,
+		.zone_self = world->zones,
 		.wake = fake_clock_wake,
 	};
 
@@ -85,6 +87,7 @@ struct world *world_new(void)
 	world->replies = fake_replies_new();
 	assert_int_equal(metrics_new(&world->metrics), ERR_OK);
 	assert_int_equal(timeline_new(1000, 3600000, &world->timeline), ERR_OK);
+	assert_int_equal(zones_new(&world->zones), ERR_OK);
 	open_directory(world);
 	start_flow(world);
 	world_app(world, WORLD_APP);
@@ -115,6 +118,7 @@ void world_free(struct world *world)
 	directory_close(world->directory); /* answers those who wait for the disk */
 	flow_free(world->flow);
 	timeline_free(world->timeline);
+	zones_free(world->zones);
 	metrics_free(world->metrics);
 	fake_replies_free(world->replies);
 	fake_transport_free(world->transport);

@@ -8,6 +8,7 @@
 #include <pbxpush/core/options.h>
 #include <pbxpush/core/ports.h>
 #include <pbxpush/daemon/flow.h>
+#include <pbxpush/daemon/zones.h>
 
 #include "fake_replies.h"
 #include "fake_transport.h"
@@ -23,6 +24,7 @@ struct world {
 	struct directory *directory;
 	struct metrics *metrics;
 	struct timeline *timeline;
+	struct zones *zones;
 	struct flow *flow;
 	char folder[64];
 	bool disk_full;

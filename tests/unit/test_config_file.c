@@ -280,9 +280,7 @@ static const struct {
 		"[app a.b]\nteam-id = DEF123GHIJ\nkey-id = ABC123DEFG\n"
 		"key-file = ${CREDENTIALS_DIRECTORY}/key.p8\n",
 		"4: [app a.b] key-file = \"${CREDENTIALS_DIRECTORY}/key.p8\": "
-		"${CREDENTIALS_DIRECTORY} is not set: the unit needs LoadCredential=\n"
-		"1: [app a.b] needs key-file: the key, AuthKey_….p8 as Apple gives it, readable by "
-		"its owner alone\n"},
+		"${CREDENTIALS_DIRECTORY} is not set: the unit needs LoadCredential=\n"},
 	{"more connections than there may be", APP "[apns]\nconnections = 9\nmax-connections = 8\n",
 		"6: [apns] connections = 9: more than max-connections = 8\n"},
 	{"proxy that is none, whose password is not told",

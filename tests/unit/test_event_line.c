@@ -95,30 +95,6 @@ static void lines_that_are_refused(void **state)
 	}
 }
 
-static void planned_events_are_refused_in_those_words(void **state)
-{
-	static const char *const names[] = {"dnd-schedule", "mute", "unmute", "call-waiting",
-		"missed-call", "voicemail", "message", "refresh"};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		char line[128], message[128];
-		struct call_event event;
-		struct event_error error;
-
-		if (event_type_of(names[i]) != EVENT_COUNT)
-			continue; /* built by now */
-		assert_true(event_is_planned(names[i]));
-		snprintf(line, sizeof(line), "{'event':'%s','id':4}", names[i]);
-		snprintf(message, sizeof(message), "'%s' is not built yet", names[i]);
-		assert_int_equal(parse(line, strlen(line), &event, &error), ERR_INVAL);
-		assert_int_equal(error.code, EVENT_UNKNOWN);
-		assert_string_equal(error.message, message);
-		assert_int_equal(json_integer_value(event.id), 4);
-		call_event_free(&event);
-	}
-}
-
 /* The text that a reply echoes. */
 static void ids_are_echoed(void **state)
 {
@@ -328,7 +304,6 @@ static void the_tables_are_whole(void **state)
 
 		assert_int_equal(event_type_of(spec->name), type);
 		assert_int_equal(spec->required & spec->optional, 0);
-		assert_false(event_is_planned(spec->name));
 		assert_true(spec->help && spec->help[0]);
 	}
 	for (enum event_field field = 0; field < FIELD_COUNT; field++) {
@@ -343,7 +318,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines_that_are_refused),
-		cmocka_unit_test(planned_events_are_refused_in_those_words),
 		cmocka_unit_test(ids_are_echoed),
 		cmocka_unit_test(a_refused_line_has_its_id),
 		cmocka_unit_test(data_stays_as_it_stood),

@@ -6,6 +6,9 @@
 
 #include <pbxpush/base/err.h>
 
+/* sizeof(sun_path), less the suffix of the temporary name and its NUL. */
+#define UNIX_SOCKET_PATH_MAX 100
+
 /*
  * A listening unix stream socket that is never stolen and never open too wide: the path is probed
  * first (ERR_EXISTS when somebody answers), the socket is bound under a temporary name with no
@@ -14,7 +17,7 @@
  * Two that start at once exclude each other by PATH.lock, which is gone again on return. What is
  * there and is no socket stays there (ERR_EXISTS).
  *
- * path: at most sizeof(sun_path) - 8 bytes. gid (gid_t)-1 leaves the group alone.
+ * path: at most UNIX_SOCKET_PATH_MAX bytes. gid (gid_t)-1 leaves the group alone.
  * On success *out_fd is non-blocking and close-on-exec, owned by the caller.
  * why: receives `PATH: reason` for the log on failure, of why_size bytes.
  */

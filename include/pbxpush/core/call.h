@@ -36,6 +36,8 @@ enum rule {
 	RULE_DECLINED,
 	RULE_TIMEOUT,
 	RULE_COMPLETED,
+	/* of what is not a call */
+	RULE_MUTED,
 };
 
 enum call_state {

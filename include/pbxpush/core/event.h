@@ -35,7 +35,15 @@ enum event_type {
 	EVENT_UNBLOCK,
 	EVENT_ALLOW,
 	EVENT_UNALLOW,
+	EVENT_DND_SCHEDULE,
+	EVENT_CALL_WAITING,
+	EVENT_MUTE,
+	EVENT_UNMUTE,
 	EVENT_SHOW,
+	EVENT_MISSED_CALL,
+	EVENT_VOICEMAIL,
+	EVENT_MESSAGE,
+	EVENT_REFRESH,
 	EVENT_PING,
 	EVENT_COUNT
 };
@@ -80,6 +88,16 @@ enum event_field {
 	FIELD_ON,
 	FIELD_UNTIL_MS,
 	FIELD_NUMBER,
+	FIELD_TIMEZONE,
+	FIELD_WINDOWS,
+	FIELD_CONVERSATION,
+	FIELD_MESSAGE_ID,
+	FIELD_TEXT,
+	FIELD_BADGE,
+	FIELD_AT_MS,
+	FIELD_NEW,
+	FIELD_OLD,
+	FIELD_DURATION_S,
 	FIELD_COUNT
 };
 
@@ -93,6 +111,7 @@ enum field_type {
 	TYPE_CHOICE,  /* one of `choices` */
 	TYPE_OBJECT,  /* kept as JSON, or the parent of dotted fields */
 	TYPE_STRINGS, /* an array of up to max strings, kept as JSON */
+	TYPE_WINDOWS, /* an array, kept as JSON: schedule_parse() knows what it holds */
 };
 
 struct field_spec {
@@ -119,9 +138,6 @@ const struct field_spec *event_field_spec(enum event_field field);
 /* The JSON shape of an event, e.g. `{"call", "to", …}`; EVENT_COUNT where the name is unknown. */
 enum event_type event_type_of(const char *name);
 
-/* Names of the contract that this build does not serve yet: they are refused in those words. */
-bool event_is_planned(const char *name);
-
 /*
  * A parsed event (`call_` because libevent owns `struct event`). Strings and JSON are borrowed from `root`, which call_event_free() releases; an event outlives
  * the line it came from. What was absent or null has its bit in `has` clear and, where the contract has a
@@ -140,8 +156,10 @@ struct call_event {
 	const char *pn_provider, *pn_param, *pn_prid;
 	const char *token, *alert_token; /* as given: push_token_normalize() before use */
 	const char *uuid;                /* as given, checked */
-	const json_t *data, *contacts;
+	const json_t *data, *contacts, *windows;
 	const char *data_text; /* `data` as it stood, without blanks */
+	const char *timezone, *conversation, *message_id, *text;
+	int64_t badge, at_ms, new_count, old_count, duration_s;
 	bool video, pbx_dnd, pbx_blocked, bypass, sip, forget, on;
 	int64_t ring_ms, started_ms, wait_ms, expires_s, until_ms, attempt;
 	enum wait_mode wait;

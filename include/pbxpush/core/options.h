@@ -14,10 +14,13 @@
  * help; parsing, `-t`, the default file and the documentation check read it.
  * Strings are owned by the struct and never NULL. Durations are milliseconds, sizes bytes.
  */
+struct template;
+
 struct config_app {
 	char *bundle_id; /* from the section's name */
 	char *team_id, *key_id, *key_file;
 	char *payload_template, *alert_template, *domains;
+	struct template *payload, *alert; /* compiled, NULL: our own bodies */
 	enum device_environment environment;
 	enum device_mode mode;
 	unsigned accounts;  /* 0: several, 1: one */
@@ -111,6 +114,9 @@ enum err config_new(struct config **out);
 struct config_app *config_add_app(struct config *config, const char *bundle_id);
 
 const struct config_app *config_find_app(const struct config *config, const char *bundle_id);
+
+/* True when users of this AOR's domain may use the app ([app] domains; empty: everybody). */
+bool config_app_allows(const struct config_app *app, const char *aor);
 
 /* Accepts NULL. */
 void config_free(struct config *config);

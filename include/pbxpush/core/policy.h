@@ -22,6 +22,8 @@ struct policy_subscriber {
 	bool blocks_anonymous;  /* a list that applies holds `anonymous` */
 	bool dnd;               /* of the user, not of one device */
 	int64_t dnd_until_ms;   /* 0: without end */
+	bool dnd_schedule;      /* a window of the weekly schedule is open */
+	bool repeated;          /* DND silenced this caller a moment ago, who tries again */
 	bool busy;              /* in an answered call */
 	bool call_waiting;      /* a second call may ring all the same */
 	enum call_state ended;  /* an end that overtook this call, else CALL_RINGING */
@@ -37,7 +39,7 @@ struct policy_decision {
 
 /*
  * The decision before the push, in the order of CONTRACT 2.3: pbx-*, stale, ended, block lists,
- * DND, busy. An allowed caller passes lists and DND; bypass skips lists, DND and busy.
+ * DND, busy. An allowed caller passes lists and DND, a repeated one DND; bypass skips lists, DND and busy.
  * now_ms: Unix ms.
  */
 struct policy_decision policy_decide(

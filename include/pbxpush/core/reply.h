@@ -50,6 +50,9 @@ struct reply_call {
 
 void reply_write_call(const char *id, const struct reply_call *reply, struct buf *out);
 
+/* `,"devices":[…]` */
+void reply_add_devices(struct buf *out, const struct reply_device *devices, size_t count);
+
 /* `,"name":value` in its types. A NULL or empty string becomes null. */
 void reply_add_string(struct buf *out, const char *name, const char *value);
 void reply_add_int(struct buf *out, const char *name, int64_t value);

@@ -15,6 +15,7 @@
 struct directory;
 struct metrics;
 struct timeline;
+struct zone;
 
 /*
  * The call flow: from an event line to its reply. It owns the calls, decides, asks the transport to push,
@@ -34,6 +35,9 @@ struct flow_ports {
 	/* time: monotonic microseconds and Unix milliseconds */
 	int64_t (*mono_us)(void);
 	int64_t (*wall_ms)(void);
+	/* A time zone by its name, NULL where there is none. Borrowed for the life of the flow. */
+	const struct zone *(*zone)(void *self, const char *name);
+	void *zone_self;
 	/* flow_run_due() is wanted at this monotonic time; the last wish holds. */
 	void (*wake)(void *self, int64_t due_us);
 	void *wake_self;
@@ -50,6 +54,9 @@ const struct event_sink *flow_sink(struct flow *flow);
 
 /* Does what is due: deadlines, replies whose time is up, delayed pushes, calls to be forgotten. */
 void flow_run_due(struct flow *flow);
+
+/* Once in a while (some seconds): tells of calls that a do-not-disturb which is over kept silent. */
+void flow_tick(struct flow *flow);
 
 /* True while a push or a change of the directory has not ended: a drain waits for this. Clients that wait
  * for a REGISTER are not counted, since in a drain no REGISTER is heard any more. */

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+#include "config_loader.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/x509_vfy.h>
+
+#include <pbxpush/apns/apns.h>
+#include <pbxpush/apns/endpoint.h>
+#include <pbxpush/base/unix_socket.h>
+#include <pbxpush/core/template.h>
+
+static void check_key_file(struct loader *loader, int line, const struct config_app *app)
+{
+	struct stat info;
+	char why[256];
+
+	if (stat(app->key_file, &info)) {
+		config_fault(loader, line, "[app %s] key-file = \"%s\": %s", app->bundle_id,
+			app->key_file, strerror(errno));
+		return;
+	}
+	if (info.st_mode & 0027) {
+		config_fault(loader, line,
+			"[app %s] key-file = \"%s\": has mode %04o; nobody but its owner (and a "
+			"group "
+			"that reads) may open it: chmod 0600",
+			app->bundle_id, app->key_file, (unsigned)(info.st_mode & 07777));
+		return;
+	}
+	if (apns_check_key(app->key_file, why, sizeof(why)))
+		config_fault(loader, line, "[app %s] key-file = \"%s\": %s", app->bundle_id,
+			app->key_file, why);
+}
+
+static void fault_template(struct loader *loader, int line, const struct config_app *app,
+	const char *key, const char *value, const char *why)
+{
+	config_fault(loader, line, "[app %s] %s = \"%s\": %s", app->bundle_id, key, value, why);
+}
+
+/* A template's text: one that we bring along, or a file. NULL after a fault; freed by the caller. */
+static char *read_template(struct loader *loader, int line, const struct config_app *app,
+	const char *key, const char *value)
+{
+	struct buf path = {0};
+	char *text = NULL;
+	size_t len = 0;
+	FILE *file;
+
+	if (value[0] != '/')
+		buf_printf(&path, "%s/", loader->paths.folder);
+	buf_add_str(&path, value);
+	file = fopen(buf_str(&path), "re");
+	text = calloc(1, TEMPLATE_MAX_BYTES + 2);
+	if (file && text)
+		len = fread(text, 1, TEMPLATE_MAX_BYTES + 1, file);
+	if (!file || !text || ferror(file) || len > TEMPLATE_MAX_BYTES) {
+		fault_template(loader, line, app, key, value,
+			len > TEMPLATE_MAX_BYTES ? "too long" : strerror(errno));
+		free(text);
+		text = NULL;
+	}
+	if (file)
+		fclose(file);
+	buf_free(&path);
+	return text;
+}
+
+static void load_template(struct loader *loader, int line, const struct config_app *app,
+	const char *key, const char *value, enum template_kind kind, struct template **out)
+{
+	const char *builtin = kind == TEMPLATE_VOIP ? template_builtin(value) : NULL;
+	struct buf error = {0};
+	char *text;
+
+	if (!value[0] || !strcmp(value, "default"))
+		return; /* our own body */
+	text = builtin ? strdup(builtin) : read_template(loader, line, app, key, value);
+	if (text && template_compile(text, strlen(text), kind, out, &error))
+		fault_template(loader, line, app, key, value, buf_str(&error));
+	buf_free(&error);
+	free(text);
+}
+
+static void check_app(struct loader *loader, size_t index)
+{
+	struct config_app *app = &loader->config->apps[index];
+	const struct app_place *place = &loader->app_places[index];
+	int line = place->line;
+	const struct option_spec *spec;
+
+	for (size_t i = 0; (spec = option_at(i)); i++) {
+		if (spec->required && !(place->seen & config_app_bit(spec)))
+			config_fault(loader, line, "[app %s] needs %s: %s", app->bundle_id,
+				spec->key, spec->help);
+	}
+	if (app->key_file[0])
+		check_key_file(loader, line, app);
+	load_template(loader, line, app, "payload-template", app->payload_template, TEMPLATE_VOIP,
+		&app->payload);
+	load_template(loader, line, app, "alert-template", app->alert_template, TEMPLATE_ALERT,
+		&app->alert);
+}
+
+/* Where an option outside [app …] was set; 0 where it was not. */
+static int line_of(const struct loader *loader, const char *section, const char *key)
+{
+	return loader->set_at[option_find(section, key) - option_at(0)];
+}
+
+static void check_users(struct loader *loader, const char *key, const char *text)
+{
+	uid_t *users = NULL;
+	size_t count;
+	char who[128];
+
+	if (config_users(text, &users, &count, who, sizeof(who)))
+		config_fault(loader, line_of(loader, "events", key),
+			"[events] %s = \"%s\": there is no user %s", key, text, who);
+	free(users);
+}
+
+static void check_group(struct loader *loader, const char *section, const char *text)
+{
+	gid_t gid;
+
+	if (config_group(text, &gid))
+		config_fault(loader, line_of(loader, section, "socket-group"),
+			"[%s] socket-group = \"%s\": there is no such group", section, text);
+}
+
+static void check_socket(struct loader *loader, const char *section, const char *path)
+{
+	if (strlen(path) > UNIX_SOCKET_PATH_MAX)
+		config_fault(loader, line_of(loader, section, "socket"),
+			"[%s] socket = \"%s\": longer than %d characters, as the path of a socket "
+			"may be",
+			section, path, UNIX_SOCKET_PATH_MAX);
+}
+
+static void check_apns(struct loader *loader)
+{
+	const struct config *config = loader->config;
+	X509_STORE *store = X509_STORE_new();
+	struct proxy proxy;
+
+	if (config->connections > config->max_connections)
+		config_fault(loader, line_of(loader, "apns", "connections"),
+			"[apns] connections = %lld: more than max-connections = %lld",
+			(long long)config->connections, (long long)config->max_connections);
+	/* Not quoted: it may hold a password. */
+	if (!proxy_parse(config->apns_proxy, &proxy))
+		config_fault(loader, line_of(loader, "apns", "proxy"),
+			"[apns] proxy: must be http://[user:password@]host:port");
+	if (config->apns_ca_file[0] &&
+		(!store || !X509_STORE_load_file(store, config->apns_ca_file)))
+		config_fault(loader, line_of(loader, "apns", "ca-file"),
+			"[apns] ca-file = \"%s\": %s", config->apns_ca_file,
+			access(config->apns_ca_file, R_OK) ? strerror(errno)
+							   : "holds no certificates in PEM");
+	X509_STORE_free(store);
+}
+
+void config_check(struct loader *loader)
+{
+	const struct config *config = loader->config;
+
+	if (!config->app_count)
+		config_fault(loader, 0, "there is no [app BUNDLE-ID]: nothing could be pushed to");
+	for (size_t i = 0; i < config->app_count; i++)
+		check_app(loader, i);
+	check_apns(loader);
+	check_socket(loader, "events", config->events_socket);
+	check_socket(loader, "status", config->status_socket);
+	if (!strcmp(config->events_socket, config->status_socket))
+		config_fault(loader, line_of(loader, "status", "socket"),
+			"[events] and [status] name the same socket %s", config->events_socket);
+	check_users(loader, "allow-users", config->events_allow);
+	check_users(loader, "admin-users", config->events_admin);
+	check_group(loader, "events", config->events_group);
+	check_group(loader, "status", config->status_group);
+}
