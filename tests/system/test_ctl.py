@@ -208,8 +208,8 @@ class Unavailable(Case):
 
     def test_usage(self):
         self.check(self.ctl("call", "--to", "1"), 2, err="call: --call is missing")
-        self.check(self.ctl("voicemail", "--to", "1"), 2, err="not built yet")
-        self.check(self.ctl("help", "voicemail"), 2, err="not built yet")
+        self.check(self.ctl("voicemail", "--to", "1"), 2, err="--new is missing")
+        self.check(self.ctl("help", "voicemail"), 0, "--duration-s N")
         self.check(self.ctl("help"), 0, "call-state")
         self.check(self.ctl("help", "call"), 0, "--from-number TEXT")
         self.check(self.ctl("explain", "--help"), 0, "usage: pbxpushctl explain CALL")

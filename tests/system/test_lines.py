@@ -42,7 +42,7 @@ LINES = (
     ({"event": ""}, bad("unknown-event", "event")),
     ({"event": "PING"}, bad("unknown-event", "event")),
     ({"event": "ev\u0000il"}, bad("unknown-event", "event")),
-    ({"event": "voicemail", "to": "1001", "new": 1}, bad("unknown-event", "event")),
+    ({"event": "voicemail", "to": "1001", "new": -1}, bad("bad-field", "new")),
     ({"event": "call", "to": "1001"}, bad("missing-field", "call")),
     ({"event": "call", "call": "c"}, bad("missing-field", "to")),
     (call(call=None), bad("missing-field", "call")),

@@ -124,7 +124,7 @@ def test_no_folder():
         assert done.returncode == 1 and "No such file" in done.stderr, done
         long = lab.place / ("x" * 120)
         done = second_daemon(lab, events=long)
-        assert done.returncode == 1 and "too long" in done.stderr, done
+        assert done.returncode == 1 and "longer than 100" in done.stderr, done
 
 
 def test_nothing_is_left():
