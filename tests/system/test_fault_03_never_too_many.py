@@ -41,7 +41,7 @@ def test_rest_waits_in_our_queue():
         wait_until(lambda: lab.daemon.route()["queued"] == 23, what="a queue")
         route = lab.daemon.route()
         assert (route["streams"], route["stream_limit"]) == (7, 7), route
-        assert lab.simulator.stats()["max_streams"] == 7
+        wait_until(lambda: lab.simulator.stats()["max_streams"] == 7, what="streams in use")
         # In our queue they can still be called back.
         for call in range(8, 32):
             lab.events.ask(event="end", call=f"call-{call}")
