@@ -32,14 +32,14 @@ static bool is_parent(enum event_field field)
 
 void event_option_name(enum event_field field, char out[EVENT_OPTION_SIZE])
 {
-	const char *name = event_field_spec(field)->name;
-	size_t i;
+	const struct field_spec *spec = event_field_spec(field);
 
-	if (event_field_spec(field)->type == TYPE_WINDOWS)
-		name = "window"; /* one an option, repeated */
-	for (i = 0; i < EVENT_OPTION_SIZE - 1 && name[i]; i++)
-		out[i] = name[i] == '_' || name[i] == '.' ? '-' : name[i];
-	out[i] = '\0';
+	/* one window an option, repeated */
+	snprintf(out, EVENT_OPTION_SIZE, "%s", spec->type == TYPE_WINDOWS ? "window" : spec->name);
+	for (char *p = out; *p; p++) {
+		if (*p == '_' || *p == '.')
+			*p = '-';
+	}
 }
 
 /* Options that may stand several times, and become an array. */
