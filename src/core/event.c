@@ -194,40 +194,61 @@ static enum err parse_field(const struct field_spec *spec, bool wildcard, const 
 	return ERR_INVAL;
 }
 
-/* The value of a field, looked up in its parent where the name has a dot. null counts as absent. */
-static const json_t *field_value(const json_t *root, const char *name)
+/* The field of an event with this name, whose first parent_len characters are those of its parent and a dot. */
+static enum event_field field_of(
+	uint64_t fields, const char *parent, size_t parent_len, const char *key)
 {
-	const char *dot = strchr(name, '.');
-	const json_t *value;
+	for (enum event_field field = 0; field < FIELD_COUNT; field++) {
+		const char *name = event_field_spec(field)->name;
 
-	if (dot) {
-		root = json_object_getn(root, name, (size_t)(dot - name));
-		name = dot + 1;
+		if (fields >> field & 1 && !strncmp(name, parent, parent_len) &&
+			name[parent_len] == key[0] && !strcmp(name + parent_len, key))
+			return field;
 	}
-	value = json_object_get(root, name);
-	return json_is_null(value) ? NULL : value;
+	return FIELD_COUNT;
+}
+
+/* Notes where the value of each field stands; null counts as absent. Members without a field are ignored, for
+ * callers are newer than us sometimes. */
+static void find_values(uint64_t fields, const char *parent, size_t parent_len, json_t *object,
+	json_t *values[FIELD_COUNT])
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(object, key, value)
+	{
+		enum event_field field = field_of(fields, parent, parent_len, key);
+		char name[32];
+
+		if (field == FIELD_COUNT || json_is_null(value))
+			continue;
+		values[field] = value;
+		if (json_is_object(value) && !parent_len) {
+			snprintf(name, sizeof(name), "%s.", key);
+			find_values(fields, name, strlen(name), value, values);
+		}
+	}
 }
 
 static enum err parse_fields(struct call_event *out, struct event_error *error)
 {
 	const struct event_spec *spec = event_spec(out->type);
+	json_t *values[FIELD_COUNT] = {NULL};
 
+	find_values(spec->required | spec->optional, "", 0, out->root, values);
 	for (enum event_field field = 0; field < FIELD_COUNT; field++) {
 		const struct field_spec *field_spec = event_field_spec(field);
 		uint64_t bit = UINT64_C(1) << field;
-		const json_t *value;
 
-		if (!((spec->required | spec->optional) & bit))
-			continue;
-		value = field_value(out->root, field_spec->name);
-		if (!value && (spec->required & bit)) {
+		if (!values[field] && (spec->required & bit)) {
 			event_error_set(error, EVENT_MISSING_FIELD, field_spec->name,
 				"'%s' needs '%s'", spec->name, field_spec->name);
 			return ERR_INVAL;
 		}
-		if (!value)
+		if (!values[field])
 			continue;
-		if (parse_field(field_spec, spec->wildcard, value, out, error))
+		if (parse_field(field_spec, spec->wildcard, values[field], out, error))
 			return ERR_INVAL;
 		out->has |= bit;
 	}

@@ -214,10 +214,19 @@ static struct callee *place(struct flow *flow, struct request *request, const ch
 	callee->started_ms = times->started_ms;
 	callee->deadline_ms = times->deadline_ms;
 	callee->deadline_us = times->deadline_us;
-	callee->event =
-		request->event; /* moved; request->event.root stays borrowed for the handler */
 	callee_own_pushes(callee);
 	return callee;
+}
+
+/* The event moves over to the callee. */
+static enum err keep_event(struct callee *callee, struct request *request)
+{
+	callee->event = malloc(sizeof(*callee->event));
+	if (!callee->event)
+		return ERR_NOMEM;
+	*callee->event = request->event;
+	request->event.root = NULL; /* what the handler borrowed from it lives on there */
+	return ERR_OK;
 }
 
 /* So that the same call without its `started_ms` does not pass for a new one. */
@@ -228,7 +237,6 @@ static void remember_stale(struct flow *flow, struct request *request, const cha
 
 	if (!callee)
 		return;
-	callee->event.root = NULL; /* stays the request's */
 	callee->decided = VERDICT_ENDED;
 	callee->rule = RULE_STALE;
 	callee_set_state(flow, callee, CALL_TIMEOUT, NULL);
@@ -268,7 +276,8 @@ static void handle_new_call(struct flow *flow, struct request *request, const ch
 		callee->silenced = strdup(decided.number);
 		news_count_silenced(flow, callee);
 	}
-	if (decision->ring && targets_make(flow, callee, decided.dnd_counts)) {
+	if (decision->ring &&
+		(keep_event(callee, request) || targets_make(flow, callee, decided.dnd_counts))) {
 		callee->decided = VERDICT_UNREACHABLE;
 		callee->rule = RULE_OVERLOADED;
 	}
@@ -279,11 +288,8 @@ static void handle_new_call(struct flow *flow, struct request *request, const ch
 	}
 	if (callee->decided == VERDICT_PUSH)
 		start_pushes(flow, callee);
-	request->event.root = NULL; /* the callee has it now */
-	request->event.id = NULL;
 	callee_settle(flow, callee);
-	if (!callee_has_pushes(callee))
-		call_event_free(&callee->event);
+	callee_tidy(flow, callee);
 }
 
 void handle_call(struct flow *flow, struct request *request)

@@ -11,23 +11,21 @@ static struct callee *callee_of(struct push_owner *owner)
 	return map_entry(owner, struct callee, owner);
 }
 
-void callee_describe_call(struct flow *flow, const struct callee *callee,
-	const struct target *target, struct call_body *out)
+void call_body_fill(struct flow *flow, const struct call_event *event,
+	const struct call_facts *facts, const struct target *target, struct call_body *out)
 {
-	const struct call_event *event = &callee->event;
-
 	out->app = config_find_app(flow->config, target->app);
 	caller_fill(event, flow->config, &flow->numbers, out->app, &out->caller);
 	out->call = (struct payload_call){
-		.uuid = callee->uuid,
+		.uuid = facts->uuid,
 		.call_id = event->leg ? event->leg : event->call,
 		.caller_name = out->caller.name,
 		.caller_number = out->caller.number,
 		.caller_uri = out->caller.uri,
 		.callee = event->to,
 		.video = event->video,
-		.started_ms = callee->started_ms,
-		.expires_ms = callee->deadline_ms,
+		.started_ms = facts->started_ms,
+		.expires_ms = facts->expires_ms,
 		.data = event->data_text,
 		.fallback_name = out->caller.fallback,
 		.app = target->app,
@@ -42,7 +40,9 @@ static void write_payload(
 	const struct template *template;
 	bool truncated = false;
 
-	callee_describe_call(flow, callee, target, &body);
+	call_body_fill(flow, callee->event,
+		&(struct call_facts){callee->uuid, callee->started_ms, callee->deadline_ms}, target,
+		&body);
 	body.call.max_bytes = shrink ? PUSH_SHRUNK_MAX_BYTES : 0;
 	template = !body.app                   ? NULL
 		   : target->push == PUSH_VOIP ? body.app->payload
@@ -104,8 +104,7 @@ static void ended(struct flow *flow, struct push_owner *owner, struct target *ta
 
 	if (target->push == PUSH_ALERT && target->result == DEVICE_ACCEPTED)
 		alert_accepted(flow, callee, target);
-	if (callee->state != CALL_RINGING && !callee_has_pushes(callee))
-		call_event_free(&callee->event);
+	callee_tidy(flow, callee);
 	call_settle(flow, callee->call);
 }
 

@@ -41,6 +41,16 @@ static int64_t remember_ms(const struct flow *flow, const struct callee *callee)
 		       : config->remember_ms;
 }
 
+void callee_tidy(struct flow *flow, struct callee *callee)
+{
+	bool alerts = flow->config->alert_missed_call;
+
+	for (size_t i = 0; i < callee->target_count; i++)
+		alerts |= callee->targets[i].push == PUSH_ALERT;
+	if (!callee_has_pushes(callee) && (callee->state != CALL_RINGING || !alerts))
+		callee_free_event(callee);
+}
+
 size_t callee_set_state(
 	struct flow *flow, struct callee *callee, enum call_state state, const char *device)
 {
@@ -66,8 +76,7 @@ size_t callee_set_state(
 	withdrawn = old == CALL_RINGING ? withdraw_pushes(flow, callee) : 0;
 	if (old == CALL_RINGING && (state == CALL_CANCELLED || state == CALL_TIMEOUT))
 		news_of_missed_call(flow, callee);
-	if (!callee_has_pushes(callee))
-		call_event_free(&callee->event);
+	callee_tidy(flow, callee);
 	return withdrawn;
 }
 

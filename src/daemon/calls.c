@@ -97,7 +97,8 @@ struct callee *calls_of_uuid(
 struct callee *calls_add_callee(
 	struct calls *calls, struct call *call, const char *user, const char *uuid, int attempt)
 {
-	struct callee *callee = calloc(1, sizeof(*callee));
+	size_t user_len = strlen(user);
+	struct callee *callee = calloc(1, sizeof(*callee) + user_len + 1);
 
 	if (!callee)
 		return NULL;
@@ -106,7 +107,7 @@ struct callee *calls_add_callee(
 		free(callee);
 		return NULL;
 	}
-	strncpy(callee->user, user, sizeof(callee->user) - 1);
+	memcpy(callee->user, user, user_len);
 	strncpy(callee->uuid, uuid, sizeof(callee->uuid) - 1);
 	callee->attempt = attempt;
 	callee->call = call;
@@ -119,6 +120,15 @@ struct callee *calls_add_callee(
 	calls->live_count++;
 	heap_remove(&calls->bare, &call->due);
 	return callee;
+}
+
+void callee_free_event(struct callee *callee)
+{
+	if (!callee->event)
+		return;
+	call_event_free(callee->event);
+	free(callee->event);
+	callee->event = NULL;
 }
 
 static bool is_live(enum call_state state)
@@ -160,7 +170,7 @@ void calls_remove_callee(struct calls *calls, struct callee *callee)
 	free(callee->answered_by);
 	free(callee->silenced);
 	free(callee->contact);
-	call_event_free(&callee->event);
+	callee_free_event(callee);
 	free(callee);
 	if (TAILQ_EMPTY(&call->callees))
 		calls_remove_bare(calls, call);

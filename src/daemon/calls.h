@@ -34,7 +34,6 @@ struct callee {
 	TAILQ_ENTRY(callee) of_age; /* in the table's list of live or of ended ones */
 	struct heap_node due;
 	struct call *call;
-	char user[AOR_SIZE];
 	char uuid[UUID_SIZE];
 	int attempt; /* 0: an `end` that overtook its call; it stands for every attempt */
 	enum call_state state;
@@ -45,7 +44,7 @@ struct callee {
 	enum rule rule;
 	char *silenced; /* number of the caller whom do-not-disturb kept out, owned, or NULL */
 	struct call_event
-		event;   /* kept while pushes may still be built from it; root NULL afterwards */
+		*event;  /* owned, while pushes or alerts may still be written from it, else NULL */
 	int64_t read_us; /* when the event was read */
 	int64_t started_ms, deadline_ms, deadline_us, ended_ms;
 	int64_t forget_us; /* when an ended, or an answered one whose end was lost, is forgotten */
@@ -60,6 +59,7 @@ struct callee {
 	int64_t wake_ms;
 	char *contact; /* of that REGISTER or that phone, owned, or NULL */
 	STAILQ_HEAD(, waiter) waiters;
+	char user[];
 };
 
 TAILQ_HEAD(callee_list, callee);
@@ -112,6 +112,9 @@ void calls_remove_callee(struct calls *calls, struct callee *callee);
 
 /* Forgets a call that has no callee. */
 void calls_remove_bare(struct calls *calls, struct call *call);
+
+/* The callee needs its event no longer. */
+void callee_free_event(struct callee *callee);
 
 /* Target of this name, or with this token; NULL where there is none. Empty strings match nothing. */
 struct target *callee_find_target(struct callee *callee, const char *name, const char *token);

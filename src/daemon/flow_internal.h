@@ -98,6 +98,9 @@ struct buf *flow_story(struct flow *flow, const char *call_id, const char *uuid,
 size_t callee_set_state(
 	struct flow *flow, struct callee *callee, enum call_state state, const char *device);
 
+/* Frees the callee's event where no push or alert will be written from it any more. */
+void callee_tidy(struct flow *flow, struct callee *callee);
+
 /* A client waits for this callee (at once released by callee_settle() where it need not). */
 enum err callee_add_waiter(struct flow *flow, struct callee *callee, struct request *request,
 	const struct call_event *event, bool duplicate);
@@ -145,15 +148,22 @@ void target_report(const struct target *target, int64_t read_us, struct reply_de
 
 /* ---- call_push.c ---- */
 
-/* What the body of a call is written from. Borrowed from the callee, its event and the configuration. */
+/* What a call's event does not say. */
+struct call_facts {
+	const char *uuid;
+	int64_t started_ms, expires_ms;
+};
+
+/* What the body of a call is written from. Borrowed from the event, facts, target and the configuration: to be used
+ * at once. */
 struct call_body {
 	struct payload_call call;
 	struct caller caller;
 	const struct config_app *app; /* NULL where it is no longer configured */
 };
 
-void callee_describe_call(struct flow *flow, const struct callee *callee,
-	const struct target *target, struct call_body *out);
+void call_body_fill(struct flow *flow, const struct call_event *event,
+	const struct call_facts *facts, const struct target *target, struct call_body *out);
 
 /* Makes the callee the owner of its targets' pushes, once its event is in place. */
 void callee_own_pushes(struct callee *callee);

@@ -35,8 +35,8 @@ struct news_item {
 	size_t target_count;
 
 	/* of a call in alert mode that is over */
-	struct call_body body;
 	char uuid[UUID_SIZE];
+	int64_t started_ms, expires_ms;
 	enum call_state state;
 
 	int64_t count; /* of silenced calls */
@@ -117,18 +117,27 @@ static void write_event(struct flow *flow, struct news_item *item, const struct 
 	item->truncated |= truncated;
 }
 
+static void write_closing(struct flow *flow, struct news_item *item, const struct target *target)
+{
+	struct call_facts facts = {item->uuid, item->started_ms, item->expires_ms};
+	struct call_body body;
+	bool truncated;
+
+	call_body_fill(flow, &item->request.event, &facts, target, &body);
+	news_write_call_ended(&body.call, item->state, body.app ? body.app->alert : NULL,
+		&flow->payload, &truncated);
+}
+
 static int64_t describe(struct flow *flow, struct push_owner *owner, const struct target *target,
 	bool shrink, struct push_request *request)
 {
 	struct news_item *item = item_of(owner);
 	int64_t expiration_ms = flow->config->alert_expiration_ms;
-	bool truncated;
 
 	(void)shrink; /* within Apple's bound already: what a 413 means here is told, not mended */
 	buf_reset(&flow->payload);
 	if (item->kind == NEWS_CALL_CLOSED)
-		news_write_call_ended(&item->body.call, item->state,
-			item->body.app ? item->body.app->alert : NULL, &flow->payload, &truncated);
+		write_closing(flow, item, target);
 	else if (target->push == PUSH_BACKGROUND)
 		news_write_refresh(&flow->payload);
 	else
@@ -381,7 +390,7 @@ void handle_news(struct flow *flow, struct request *request)
 /* A copy of a call's event that outlives the callee. */
 static void borrow_event(struct news_item *item, const struct callee *callee)
 {
-	item->request.event = callee->event;
+	item->request.event = *callee->event;
 	json_incref(item->request.event.root);
 }
 
@@ -389,8 +398,7 @@ void news_close_call(struct flow *flow, struct callee *callee, const struct targ
 {
 	struct news_item *item;
 
-	if (!callee->event.root ||
-		(callee->answered_by && !strcmp(callee->answered_by, target->name)))
+	if (!callee->event || (callee->answered_by && !strcmp(callee->answered_by, target->name)))
 		return; /* the phone that answered knows */
 	item = item_new(flow, NEWS_CALL_CLOSED, callee->user);
 	if (!item)
@@ -398,6 +406,8 @@ void news_close_call(struct flow *flow, struct callee *callee, const struct targ
 	borrow_event(item, callee);
 	item->state = callee->state;
 	strcpy(item->uuid, callee->uuid);
+	item->started_ms = callee->started_ms;
+	item->expires_ms = callee->deadline_ms;
 	item->targets = calloc(1, sizeof(*item->targets));
 	if (!item->targets || target_init(item->targets, target->name, target->app, target->contact,
 				      target->token)) {
@@ -409,10 +419,6 @@ void news_close_call(struct flow *flow, struct callee *callee, const struct targ
 	item->targets->push = PUSH_ALERT;
 	item->targets->environment = target->environment;
 	item->targets->result = DEVICE_PENDING;
-	callee_describe_call(flow, callee, item->targets, &item->body);
-	item->body.call.uuid = item->uuid;
-	if (item->body.caller.number && item->body.caller.number[0] == '+')
-		item->body.call.caller_number = item->body.caller.text;
 	send_all(flow, item);
 }
 
@@ -433,8 +439,7 @@ void news_of_missed_call(struct flow *flow, struct callee *callee)
 {
 	struct news_item *item;
 
-	if (!flow->config->alert_missed_call || callee->decided != VERDICT_PUSH ||
-		!callee->event.root)
+	if (!flow->config->alert_missed_call || callee->decided != VERDICT_PUSH || !callee->event)
 		return;
 	item = item_new(flow, NEWS_OF_EVENT, callee->user);
 	if (!item)

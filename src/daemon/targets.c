@@ -177,7 +177,7 @@ static bool device_of_contact(struct flow *flow, const struct callee *callee, co
 
 static enum err from_contacts(struct flow *flow, struct callee *callee, bool dnd_counts)
 {
-	const json_t *contacts = callee->event.contacts, *item;
+	const json_t *contacts = callee->event->contacts, *item;
 	struct contact contact;
 	struct push_params params;
 	struct device *device = &flow->devices[0];
@@ -205,7 +205,7 @@ static enum err from_contacts(struct flow *flow, struct callee *callee, bool dnd
 
 enum err targets_make(struct flow *flow, struct callee *callee, bool dnd_counts)
 {
-	enum err err = event_has(&callee->event, FIELD_CONTACTS)
+	enum err err = event_has(callee->event, FIELD_CONTACTS)
 			       ? from_contacts(flow, callee, dnd_counts)
 			       : from_directory(flow, callee, dnd_counts);
 
