@@ -199,10 +199,15 @@ static enum event_field field_of(
 	uint64_t fields, const char *parent, size_t parent_len, const char *key)
 {
 	for (enum event_field field = 0; field < FIELD_COUNT; field++) {
-		const char *name = event_field_spec(field)->name;
+		const char *name;
 
-		if (fields >> field & 1 && !strncmp(name, parent, parent_len) &&
-			name[parent_len] == key[0] && !strcmp(name + parent_len, key))
+		if (!(fields >> field & 1))
+			continue;
+		name = event_field_spec(field)->name;
+		if (parent_len && strncmp(name, parent, parent_len) != 0)
+			continue;
+		name += parent_len;
+		if (name[0] == key[0] && !strcmp(name, key))
 			return field;
 	}
 	return FIELD_COUNT;
