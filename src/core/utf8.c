@@ -98,7 +98,13 @@ bool utf8_json_is_clean(const char *line, size_t len)
 {
 	const unsigned char *text = (const unsigned char *)line;
 	bool in_string = false, bad = false;
+	size_t plain = 0;
 
+	/* Nearly every line is printable ASCII without escapes, which nothing can be wrong with. */
+	while (plain < len && text[plain] >= 0x20 && text[plain] < 0x80 && text[plain] != '\\')
+		plain++;
+	if (plain == len)
+		return true;
 	for (size_t at = 0; at < len && !bad;)
 		at += utf8_step_json(text + at, len - at, &in_string, &bad);
 	return !bad;

@@ -36,19 +36,20 @@ static void uuid_write(const uint8_t *bytes, int version, char out[UUID_SIZE])
 
 void uuid_of_call(const char *call_id, int attempt, uuid_sha1_fn *sha1, char out[UUID_SIZE])
 {
+	static const char prefix[] = "sip-call-id:";
 	char name[sizeof(uuid_url_namespace) + sizeof("sip-call-id:#-2147483648") +
 		  UUID_CALL_ID_MAX];
-	const size_t start = sizeof(uuid_url_namespace), room = sizeof(name) - start;
+	const size_t start = sizeof(uuid_url_namespace);
+	size_t len = strnlen(call_id, UUID_CALL_ID_MAX);
 	uint8_t digest[20];
-	int len;
 
 	memcpy(name, uuid_url_namespace, start);
+	memcpy(name + start, prefix, sizeof(prefix) - 1);
+	memcpy(name + start + sizeof(prefix) - 1, call_id, len);
+	len += start + sizeof(prefix) - 1;
 	if (attempt > 1)
-		len = snprintf(name + start, room, "sip-call-id:%.*s#%d", UUID_CALL_ID_MAX, call_id,
-			attempt);
-	else
-		len = snprintf(name + start, room, "sip-call-id:%.*s", UUID_CALL_ID_MAX, call_id);
-	sha1(name, start + (size_t)len, digest);
+		len += (size_t)snprintf(name + len, sizeof(name) - len, "#%d", attempt);
+	sha1(name, len, digest);
 	uuid_write(digest, 5, out);
 }
 
