@@ -422,6 +422,7 @@ void flow_free(struct flow *flow)
 		callee_forget(flow, callee);
 	}
 	news_free_all(flow);
+	own_news_free(flow);
 	calls_free(&flow->calls);
 	buf_free(&flow->out);
 	buf_free(&flow->payload);

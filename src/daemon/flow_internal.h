@@ -176,7 +176,7 @@ void callee_push(struct flow *flow, struct callee *callee, struct target *target
 bool callee_withdraw(struct flow *flow, struct callee *callee, struct target *target,
 	enum device_result result, enum skip_reason skip);
 
-/* ---- news.c ---- */
+/* ---- news.c, own_news.c ---- */
 
 /* A call in alert mode is over: the alert of this target gets its closing one. */
 void news_close_call(struct flow *flow, struct callee *callee, const struct target *target);
@@ -192,6 +192,7 @@ void news_tick(struct flow *flow);
 
 /* Frees what is under way without an answer. */
 void news_free_all(struct flow *flow);
+void own_news_free(struct flow *flow);
 
 /* ---- targets.c ---- */
 

@@ -8,53 +8,17 @@
 #include <pbxpush/base/log.h>
 #include <pbxpush/core/policy.h>
 
-#include "flow_internal.h"
+#include "news_internal.h"
 
 /* The reply waits this long for the push service: news may come a little late. */
 #define NEWS_DEADLINE_US 30000000
-/* Users whose silenced calls are counted; beyond that the oldest count is given up. */
-#define SILENCES_MAX     10000
-
-enum news_kind { NEWS_OF_EVENT, NEWS_CALL_CLOSED, NEWS_CALLS_SILENCED };
-
-/* [alerts] muted */
-enum muted { MUTED_DROP, MUTED_SILENT };
-
-/* One piece of news on its way to a user's devices. */
-struct news_item {
-	struct push_owner owner;
-	LIST_ENTRY(news_item) link;
-	enum news_kind kind;
-	struct request request; /* event owned; of what nobody asked for `to` is no client */
-	bool wants_reply;
-	char *id; /* JSON text, owned, or NULL */
-	char user[AOR_SIZE];
-	bool silent;
-	bool truncated;
-	struct target *targets;
-	size_t target_count;
-
-	/* of a call in alert mode that is over */
-	char uuid[UUID_SIZE];
-	int64_t started_ms, expires_ms;
-	enum call_state state;
-
-	int64_t count; /* of silenced calls */
-};
-
-/* Calls that do-not-disturb kept from a user. */
-struct silence {
-	TAILQ_ENTRY(silence) link;
-	char user[AOR_SIZE];
-	int64_t count, last_ms;
-};
 
 static struct news_item *item_of(struct push_owner *owner)
 {
 	return map_entry(owner, struct news_item, owner);
 }
 
-static void item_free(struct news_item *item)
+void news_item_free(struct news_item *item)
 {
 	LIST_REMOVE(item, link);
 	for (size_t i = 0; i < item->target_count; i++) {
@@ -199,7 +163,7 @@ static void finish(struct flow *flow, struct news_item *item, enum rule rule)
 		rule ? rule_name(rule) : "-", item->target_count);
 	if (item->wants_reply)
 		reply_news(flow, item, rule);
-	item_free(item);
+	news_item_free(item);
 }
 
 static void ended(struct flow *flow, struct push_owner *owner, struct target *target)
@@ -265,7 +229,7 @@ static enum err add_target(struct flow *flow, struct news_item *item, const stru
 	return ERR_OK;
 }
 
-static enum err make_targets(struct flow *flow, struct news_item *item)
+enum err news_make_targets(struct flow *flow, struct news_item *item)
 {
 	size_t count = directory_devices(
 		flow->ports.directory, item->user, flow->devices, FLOW_DEVICES_MAX);
@@ -285,7 +249,7 @@ static enum err make_targets(struct flow *flow, struct news_item *item)
 /* ---- sending ---- */
 
 /* LIST heads are empty when zeroed, so the flow needs no start for this. */
-static struct news_item *item_new(struct flow *flow, enum news_kind kind, const char *user)
+struct news_item *news_item_new(struct flow *flow, enum news_kind kind, const char *user)
 {
 	struct news_item *item = calloc(1, sizeof(*item));
 
@@ -302,7 +266,7 @@ static struct news_item *item_new(struct flow *flow, enum news_kind kind, const 
 	return item;
 }
 
-static void send_all(struct flow *flow, struct news_item *item)
+void news_send(struct flow *flow, struct news_item *item)
 {
 	size_t sent = 0;
 
@@ -317,7 +281,7 @@ static void send_all(struct flow *flow, struct news_item *item)
 /* ---- the events ---- */
 
 /* Why news must not disturb now; RULE_NONE where it may. */
-static enum rule why_quiet(struct flow *flow, const struct call_event *event, const char *user)
+enum rule news_why_quiet(struct flow *flow, const struct call_event *event, const char *user)
 {
 	struct directory *directory = flow->ports.directory;
 	int64_t until_ms, now_ms = flow->ports.wall_ms();
@@ -359,13 +323,13 @@ void handle_news(struct flow *flow, struct request *request)
 
 	if (!flow_user(flow, request, event->to, user))
 		return;
-	rule = judge_sender(flow, event, user, why_quiet(flow, event, user));
-	item = item_new(flow, NEWS_OF_EVENT, user);
+	rule = judge_sender(flow, event, user, news_why_quiet(flow, event, user));
+	item = news_item_new(flow, NEWS_OF_EVENT, user);
 	if (item && request->id)
 		item->id = strdup(request->id);
 	if (!item || (request->id && !item->id)) {
 		if (item)
-			item_free(item);
+			news_item_free(item);
 		flow_reply_error(flow, request, EVENT_OVERLOADED, NULL, "out of memory");
 		return;
 	}
@@ -379,168 +343,16 @@ void handle_news(struct flow *flow, struct request *request)
 		       rule != RULE_ANONYMOUS;
 	if (rule && !item->silent)
 		finish(flow, item, rule);
-	else if (make_targets(flow, item))
+	else if (news_make_targets(flow, item))
 		finish(flow, item, RULE_OVERLOADED);
 	else
-		send_all(flow, item);
-}
-
-/* ---- what the daemon tells by itself ---- */
-
-/* A copy of a call's event that outlives the callee. */
-static void borrow_event(struct news_item *item, const struct callee *callee)
-{
-	item->request.event = *callee->event;
-	json_incref(item->request.event.root);
-}
-
-void news_close_call(struct flow *flow, struct callee *callee, const struct target *target)
-{
-	struct news_item *item;
-
-	if (!callee->event || (callee->answered_by && !strcmp(callee->answered_by, target->name)))
-		return; /* the phone that answered knows */
-	item = item_new(flow, NEWS_CALL_CLOSED, callee->user);
-	if (!item)
-		return;
-	borrow_event(item, callee);
-	item->state = callee->state;
-	strcpy(item->uuid, callee->uuid);
-	item->started_ms = callee->started_ms;
-	item->expires_ms = callee->deadline_ms;
-	item->targets = calloc(1, sizeof(*item->targets));
-	if (!item->targets || target_init(item->targets, target->name, target->app, target->contact,
-				      target->token)) {
-		item->target_count = item->targets != NULL;
-		item_free(item);
-		return;
-	}
-	item->target_count = 1;
-	item->targets->push = PUSH_ALERT;
-	item->targets->environment = target->environment;
-	item->targets->result = DEVICE_PENDING;
-	send_all(flow, item);
-}
-
-/* Alert-mode phones have their closing alert, and a phone that answered missed nothing. */
-static bool missed_it(const struct callee *callee, const struct device *device)
-{
-	for (size_t i = 0; i < callee->target_count; i++) {
-		const struct target *target = &callee->targets[i];
-
-		if (!strcmp(target->name, device->name) &&
-			(target->push == PUSH_ALERT || target->out))
-			return false;
-	}
-	return true;
-}
-
-void news_of_missed_call(struct flow *flow, struct callee *callee)
-{
-	struct news_item *item;
-
-	if (!flow->config->alert_missed_call || callee->decided != VERDICT_PUSH || !callee->event)
-		return;
-	item = item_new(flow, NEWS_OF_EVENT, callee->user);
-	if (!item)
-		return;
-	borrow_event(item, callee);
-	item->request.event.type = EVENT_MISSED_CALL;
-	item->request.event.at_ms = callee->started_ms;
-	item->request.event.has |= UINT64_C(1) << FIELD_AT_MS | UINT64_C(1) << FIELD_FROM;
-	item->owner.call_id = item->request.event.call;
-	if (make_targets(flow, item)) {
-		item_free(item);
-		return;
-	}
-	for (size_t i = 0; i < item->target_count; i++) {
-		struct device device = {.name = item->targets[i].name};
-
-		if (item->targets[i].result == DEVICE_PENDING && !missed_it(callee, &device)) {
-			item->targets[i].result = DEVICE_SKIPPED;
-			item->targets[i].skip = SKIP_SAME_PHONE;
-		}
-	}
-	send_all(flow, item);
-}
-
-static struct silence *find_silence(struct flow *flow, const char *user)
-{
-	struct silence *silence;
-
-	TAILQ_FOREACH (silence, &flow->silences, link) {
-		if (!strcmp(silence->user, user))
-			break;
-	}
-	return silence;
-}
-
-static void silence_free(struct flow *flow, struct silence *silence)
-{
-	TAILQ_REMOVE(&flow->silences, silence, link);
-	flow->silence_count--;
-	free(silence);
-}
-
-void news_count_silenced(struct flow *flow, struct callee *callee)
-{
-	struct silence *silence;
-
-	if (!flow->config->alert_missed_call)
-		return;
-	silence = find_silence(flow, callee->user);
-	if (!silence) {
-		if (flow->silence_count >= SILENCES_MAX)
-			silence_free(flow, TAILQ_FIRST(&flow->silences));
-		silence = calloc(1, sizeof(*silence));
-		if (!silence)
-			return;
-		strcpy(silence->user, callee->user);
-		TAILQ_INSERT_TAIL(&flow->silences, silence, link);
-		flow->silence_count++;
-	}
-	silence->count++;
-	silence->last_ms = callee->started_ms;
-}
-
-static void tell_silence(struct flow *flow, const struct silence *silence)
-{
-	struct news_item *item = item_new(flow, NEWS_CALLS_SILENCED, silence->user);
-
-	if (!item)
-		return;
-	item->count = silence->count;
-	item->request.event = (struct call_event){.type = EVENT_MISSED_CALL,
-		.to = item->user,
-		.at_ms = silence->last_ms,
-		.has = UINT64_C(1) << FIELD_AT_MS};
-	if (make_targets(flow, item))
-		item_free(item);
-	else
-		send_all(flow, item);
-}
-
-void news_tick(struct flow *flow)
-{
-	struct call_event event = {.type = EVENT_MISSED_CALL};
-	struct silence *silence, *next;
-
-	for (silence = TAILQ_FIRST(&flow->silences); silence; silence = next) {
-		next = TAILQ_NEXT(silence, link);
-		if (why_quiet(flow, &event, silence->user))
-			continue;
-		tell_silence(flow, silence);
-		silence_free(flow, silence);
-	}
+		news_send(flow, item);
 }
 
 void news_free_all(struct flow *flow)
 {
 	struct news_item *item;
-	struct silence *silence;
 
 	while ((item = LIST_FIRST(&flow->news)))
-		item_free(item);
-	while ((silence = TAILQ_FIRST(&flow->silences)))
-		silence_free(flow, silence);
+		news_item_free(item);
 }
