@@ -352,6 +352,7 @@ void flow_release_all(struct flow *flow)
 
 	TAILQ_FOREACH (callee, &flow->calls.live, of_age)
 		callee_release_all(flow, callee, false);
+	news_release_all(flow);
 }
 
 void flow_stats(const struct flow *flow, struct flow_stats *out)

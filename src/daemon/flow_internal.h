@@ -190,6 +190,9 @@ void news_count_silenced(struct flow *flow, struct callee *callee);
 /* Tells those whose do-not-disturb has ended how many calls they missed. */
 void news_tick(struct flow *flow);
 
+/* The end of a drain: answers what is under way as it stands. */
+void news_release_all(struct flow *flow);
+
 /* Frees what is under way without an answer. */
 void news_free_all(struct flow *flow);
 void own_news_free(struct flow *flow);

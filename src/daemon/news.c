@@ -131,7 +131,7 @@ static enum rule rule_of(const struct news_item *item)
 	for (size_t i = 0; i < item->target_count; i++) {
 		const struct target *target = &item->targets[i];
 
-		if (target->result == DEVICE_ACCEPTED)
+		if (target->result == DEVICE_ACCEPTED || target->result == DEVICE_PENDING)
 			return RULE_NONE;
 		dead |= target->dead || target->skip == SKIP_DEAD_TOKEN;
 		dnd |= target->skip == SKIP_DND;
@@ -347,6 +347,16 @@ void handle_news(struct flow *flow, struct request *request)
 		finish(flow, item, RULE_OVERLOADED);
 	else
 		news_send(flow, item);
+}
+
+void news_release_all(struct flow *flow)
+{
+	struct news_item *item, *next;
+
+	for (item = LIST_FIRST(&flow->news); item; item = next) {
+		next = LIST_NEXT(item, link);
+		finish(flow, item, rule_of(item));
+	}
 }
 
 void news_free_all(struct flow *flow)

@@ -133,6 +133,17 @@ def test_client_that_does_not_read_does_not_hold_us():
         assert lab.daemon.stop() == 0
 
 
+def test_news_without_answer_are_replied_to():
+    with Lab(config={"daemon": {"drain-timeout": "500ms"}}) as lab:
+        lab.events.ask(event="register", user="1001", token=TOKEN, alert_token="ab" * 32, sip=False)
+        lab.simulator.rule(token="*", action="silent")
+        news = lab.events.post(event="voicemail", to="1001", new=1)
+        harness.wait_until(lab.simulator.requests, what="the alert at APNs")
+        lab.daemon.send_signal(signal.SIGTERM)
+        assert lab.events.reply(news)["devices"][0]["result"] == "pending"
+        assert lab.daemon.stop() == 0
+
+
 def test_sighup_while_draining():
     with Lab(config={"daemon": {"drain-timeout": "1m"}}) as lab:
         lab.events.ask(event="register", user="1001", token=TOKEN)
