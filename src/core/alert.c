@@ -4,6 +4,7 @@
 void alert_of_call(struct body *body)
 {
 	body->title = NULL; /* the name */
+	body->title_is_name = true;
 	body->words = body->video ? "Incoming video call" : "Incoming call";
 	body->loc_key = body->video ? "INCOMING_VIDEO_CALL" : "INCOMING_CALL";
 	body->thread = body->uuid;
@@ -34,13 +35,11 @@ void alert_write(const struct body *body, struct buf *out)
 	buf_add_str(out, "{\"alert\":{\"title\":");
 	buf_add_json(out, body->title ? body->title : "");
 	body_add_string(out, "body", body->words);
-	if (body->title_has_key) {
-		buf_printf(out, ",\"title-loc-key\":\"%s_TITLE\"", body->loc_key);
-		if (body->title_is_name) {
-			buf_add_str(out, ",\"title-loc-args\":[");
-			buf_add_json(out, body->name);
-			buf_add_char(out, ']');
-		}
+	buf_printf(out, ",\"title-loc-key\":\"%s_TITLE\"", body->loc_key);
+	if (body->title_is_name) {
+		buf_add_str(out, ",\"title-loc-args\":[");
+		buf_add_json(out, body->name);
+		buf_add_char(out, ']');
 	}
 	body_add_string(out, "loc-key", body->loc_key);
 	write_args(body, out);

@@ -164,7 +164,6 @@ void news_write(
 
 	body.type = news_type_name(news->type);
 	body.badge = news->badge;
-	body.title_has_key = true;
 	body.sound = news->silent ? NULL : "default";
 	body.interruption_level = news->silent ? "passive" : NULL;
 	switch (news->type) {
@@ -191,7 +190,6 @@ void news_write_call_ended(const struct payload_call *call, enum call_state stat
 	body.state = call_state_name(state);
 	body.words = answered ? "Answered on another device" : "Missed call";
 	body.loc_key = answered ? "ANSWERED_ELSEWHERE" : "MISSED_CALL";
-	body.title_has_key = true;
 	body.thread = call->uuid;
 	body.category = "CALL_ENDED";
 	body.interruption_level = "passive";

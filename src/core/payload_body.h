@@ -34,7 +34,7 @@ struct body {
 	/* An alert (alert.h): title NULL is the name, words NULL is the text; body_fit() fills them in. */
 	const char *title, *words;
 	const char *loc_key, *loc_count, *thread, *category, *sound, *interruption_level;
-	bool title_has_key, title_is_name, words_are_text;
+	bool title_is_name, words_are_text;
 };
 
 /* Appends the body as JSON to out. May be called several times over. */

@@ -130,6 +130,7 @@ static void alert_is_the_same_with_a_notification(void **state)
 	payload_write_call_alert(&call, &out, &truncated);
 	assert_string_equal(buf_str(&out),
 		"{\"aps\":{\"alert\":{\"title\":\"Alice\",\"body\":\"Incoming call\","
+		"\"title-loc-key\":\"INCOMING_CALL_TITLE\",\"title-loc-args\":[\"Alice\"],"
 		"\"loc-key\":\"INCOMING_CALL\",\"loc-args\":[\"Alice\"]},\"sound\":\"default\","
 		"\"mutable-content\":1,\"interruption-level\":\"time-sensitive\","
 		"\"thread-id\":\"" UUID "\",\"category\":\"INCOMING_CALL\"},"
