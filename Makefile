@@ -41,6 +41,7 @@ LIB_SRC    := $(filter-out $(MAINS),$(wildcard src/*/*.c))
 SIM_SRC    := $(wildcard tests/simulator/*.c)
 UNIT_SRC   := $(wildcard tests/unit/*.c)
 FLOW_SRC   := $(wildcard tests/flow/test_*.c)
+BENCH_SRC  := $(wildcard tests/bench/*.c)
 FLOW_LIB   := $(filter-out $(FLOW_SRC),$(wildcard tests/flow/*.c))
 obj         = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIB        := $(BUILD)/libpbxpush.a
@@ -48,16 +49,17 @@ PROGRAMS   := $(BUILD)/pbxpushd $(BUILD)/pbxpushctl
 SIMULATOR  := $(BUILD)/apns-simulator
 UNIT       := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 FLOW       := $(patsubst tests/flow/%.c,$(BUILD)/flow/%,$(FLOW_SRC))
+BENCH      := $(BUILD)/load
 C_FILES     = $(shell find src include tests -name '*.[ch]')
 
-.PHONY: all programs tests help demo check check-layers check-format deps lint format install \
+.PHONY: all programs tests help demo bench check check-layers check-format deps lint format install \
         uninstall clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
 all: programs
 programs: $(PROGRAMS)
-tests: $(PROGRAMS) $(SIMULATOR) $(UNIT) $(FLOW)
+tests: $(PROGRAMS) $(SIMULATOR) $(UNIT) $(FLOW) $(BENCH)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -65,13 +67,14 @@ help: ## list the targets
 $(BUILD)/pbxpushd: $(call obj,src/daemon/main.c) $(LIB)
 $(BUILD)/pbxpushctl: $(call obj,src/ctl/main.c) $(LIB)
 $(SIMULATOR): $(call obj,$(SIM_SRC)) $(LIB)
+$(BENCH): $(call obj,$(BENCH_SRC)) $(LIB)
 $(UNIT): $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIB)
 $(FLOW): $(BUILD)/flow/%: $(BUILD)/obj/tests/flow/%.o $(call obj,$(FLOW_LIB)) $(LIB)
 $(UNIT) $(FLOW): LIBS += -lcmocka
 $(BUILD)/unit/%_oom: LDHARDEN += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 $(FLOW): LDHARDEN += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
 
-$(PROGRAMS) $(SIMULATOR) $(UNIT) $(FLOW):
+$(PROGRAMS) $(SIMULATOR) $(UNIT) $(FLOW) $(BENCH):
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDHARDEN) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS)
@@ -104,6 +107,11 @@ deps: ## install the Debian packages that are missing (silent when none is)
 demo: deps ## see a call wake a simulated phone
 	@$(MAKE) --no-print-directory $(JOBS) programs $(SIMULATOR)
 	@PBXPUSH_BUILD=$(BUILD) python3 tests/demo/demo.py
+
+bench: DEBS += nghttp2-client
+bench: deps ## measure speed and memory beside h2load (build/bench.json)
+	@$(MAKE) --no-print-directory $(JOBS) programs $(SIMULATOR) $(BENCH)
+	@PBXPUSH_BUILD=$(BUILD) python3 tests/bench/bench.py
 
 # Strict builds with both compilers, then every test under ASan and UBSan.
 check: deps ## run every test (what CI runs)
