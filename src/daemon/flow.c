@@ -29,6 +29,7 @@ static handler_fn *const handlers[EVENT_COUNT] = {
 	[EVENT_MUTE] = handle_mute,
 	[EVENT_UNMUTE] = handle_mute,
 	[EVENT_SHOW] = handle_show,
+	[EVENT_EXPORT] = handle_export,
 	[EVENT_MISSED_CALL] = handle_news,
 	[EVENT_VOICEMAIL] = handle_news,
 	[EVENT_MESSAGE] = handle_news,

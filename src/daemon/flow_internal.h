@@ -232,6 +232,7 @@ void handle_schedule(struct flow *flow, struct request *request);
 void handle_call_waiting(struct flow *flow, struct request *request);
 void handle_mute(struct flow *flow, struct request *request);
 void handle_show(struct flow *flow, struct request *request);
+void handle_export(struct flow *flow, struct request *request);
 void handle_news(struct flow *flow, struct request *request);
 void handle_ping(struct flow *flow, struct request *request);
 

@@ -33,6 +33,7 @@ static const struct {
 	{"mute", {"user", "conversation"}},
 	{"unmute", {"user", "conversation"}},
 	{"show", {"user"}},
+	{"export", {"cursor"}},
 	{"missed-call", {"to", "call"}},
 	{"voicemail", {"to", "new"}},
 	{"message", {"to", "conversation"}},

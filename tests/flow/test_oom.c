@@ -49,6 +49,7 @@ static const char *const story[] = {
 	"accept",
 	"{'event':'call-state','call':'c1'}",
 	"{'event':'show','user':'1001'}",
+	"{'event':'export'}",
 	"wait",
 	"{'event':'unblock','user':'*','number':'+49301'}",
 	"{'event':'unregister','user':'1001','device':'one','forget':true}",

@@ -40,6 +40,7 @@ enum event_type {
 	EVENT_MUTE,
 	EVENT_UNMUTE,
 	EVENT_SHOW,
+	EVENT_EXPORT,
 	EVENT_MISSED_CALL,
 	EVENT_VOICEMAIL,
 	EVENT_MESSAGE,
@@ -98,6 +99,7 @@ enum event_field {
 	FIELD_NEW,
 	FIELD_OLD,
 	FIELD_DURATION_S,
+	FIELD_CURSOR,
 	FIELD_COUNT
 };
 
@@ -128,6 +130,7 @@ struct event_spec {
 	uint64_t required, optional; /* bits 1 << enum event_field */
 	bool admin;                  /* section 2.3, forget, bulk: only for `admin-users` */
 	bool wildcard;               /* user may be `*` or `*@domain` */
+	bool exported;               /* an export consists of these, an import takes no other */
 	const char *help;            /* one line */
 };
 
@@ -158,7 +161,7 @@ struct call_event {
 	const char *uuid;                /* as given, checked */
 	const json_t *data, *contacts, *windows;
 	const char *data_text; /* `data` as it stood, without blanks */
-	const char *timezone, *conversation, *message_id, *text;
+	const char *timezone, *conversation, *message_id, *text, *cursor;
 	int64_t badge, at_ms, new_count, old_count, duration_s;
 	bool video, pbx_dnd, pbx_blocked, bypass, sip, forget, on;
 	int64_t ring_ms, started_ms, wait_ms, expires_s, until_ms, attempt;
