@@ -129,6 +129,8 @@ static enum err unknown_option(struct reader *reader, const char *option)
 		if (event_takes_option(out->event.type, f))
 			nearest_offer(&nearest, candidate);
 	}
+	if (out->command && out->command->flag)
+		nearest_offer(&nearest, out->command->flag);
 	for (size_t i = 0; i < GLOBAL_COUNT; i++)
 		nearest_offer(&nearest, globals[i].name);
 	if (nearest.best[0])
@@ -145,6 +147,12 @@ static enum err unknown_option(struct reader *reader, const char *option)
 	return ERR_INVAL;
 }
 
+static enum err no_value(struct reader *reader, const char *option)
+{
+	snprintf(reader->why, reader->why_size, "--%s takes no value", option);
+	return ERR_INVAL;
+}
+
 static enum err read_option(struct reader *reader, const char *option, const char *attached)
 {
 	struct arguments *out = reader->out;
@@ -157,11 +165,13 @@ static enum err read_option(struct reader *reader, const char *option, const cha
 			continue;
 		if (globals[i].takes_value)
 			err = take_value(reader, option, attached, &value);
-		else if (attached) {
-			snprintf(reader->why, reader->why_size, "--%s takes no value", option);
-			err = ERR_INVAL;
-		}
+		else if (attached)
+			err = no_value(reader, option);
 		return err ? err : set_global(reader, (enum global)i, value);
+	}
+	if (out->command && out->command->flag && !strcmp(option, out->command->flag)) {
+		out->flag = true;
+		return attached ? no_value(reader, option) : ERR_OK;
 	}
 	field = out->is_event ? event_option_field(out->event.type, option) : FIELD_COUNT;
 	if (field == FIELD_COUNT)
@@ -199,14 +209,9 @@ static enum err read_command(struct reader *reader, const char *name)
 	struct arguments *out = reader->out;
 	struct nearest nearest = {.word = name};
 
+	out->command = command_find(name);
 	out->event.type = event_type_of(name);
-	out->is_event = out->event.type != EVENT_COUNT;
-	out->command = out->is_event ? NULL : command_find(name);
-	if (out->command && !out->command->run) {
-		snprintf(reader->why, reader->why_size,
-			"%s is planned, but not built yet in version " PBXPUSH_VERSION, name);
-		return ERR_INVAL;
-	}
+	out->is_event = !out->command && out->event.type != EVENT_COUNT;
 	if (out->is_event || out->command)
 		return ERR_OK;
 	for (enum event_type type = 0; type < EVENT_COUNT; type++)

@@ -5,7 +5,9 @@
 #include <pbxpush/ctl/commands.h>
 
 #include "event_exchange.h"
+#include "export.h"
 #include "help.h"
+#include "import.h"
 #include "relay.h"
 #include "status_query.h"
 #include "top.h"
@@ -16,19 +18,28 @@ static const struct command commands[] = {
 		"give each\n"
 		"event an id. A name that a caller chose is safe here: it never is on a command "
 		"line.\n",
-		relay_send},
+		.run = relay_send},
 	{"status", NULL, "show what the daemon is doing, and its connections to Apple", NULL,
-		status_query_status},
-	{"calls", NULL, "list live and recent calls", NULL, status_query_calls},
+		.run = status_query_status},
+	{"calls", NULL, "list live and recent calls", NULL, .run = status_query_calls},
 	{"explain", "CALL", "tell the story of a call: a Call-ID or a uuid", NULL,
-		status_query_explain},
+		.run = status_query_explain},
 	{"health", NULL, "say whether pushes can be sent (exit status 1: no, and why)", NULL,
-		status_query_health},
-	{"metrics", NULL, "print the figures in Prometheus' format", NULL, status_query_metrics},
-	{"top", NULL, "show the status each second until q", NULL, top_run},
-	{"help", "[COMMAND]", "list the commands, or the options of one", NULL, help_run},
-	{"export", NULL, "write the directory to stdout", NULL, NULL},
-	{"import", NULL, "read a directory from stdin", NULL, NULL},
+		.run = status_query_health},
+	{"metrics", NULL, "print the figures in Prometheus' format", NULL,
+		.run = status_query_metrics},
+	{"top", NULL, "show the status each second until q", NULL, .run = top_run},
+	{"help", "[COMMAND]", "list the commands, or the options of one", NULL, .run = help_run},
+	{"export", NULL, "write the directory to stdout, as JSON lines that restore it",
+		"\nUsers' devices with their tokens, do-not-disturb, schedules, call waiting, "
+		"mutes "
+		"and lists.\n"
+		"Keep the output as you keep the directory: it holds full push tokens.\n",
+		.run = export_run},
+	{"import", "[FILE]", "read what `export` wrote, from FILE or stdin",
+		"\nThe whole file is checked first; nothing is sent unless every line is good.\n"
+		"  --line-by-line                   skip faulty lines, send the others\n",
+		.run = import_run, .flag = "line-by-line"},
 };
 
 const struct command *command_at(size_t index)

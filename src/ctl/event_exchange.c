@@ -8,39 +8,33 @@
 #include <pbxpush/ctl/arguments.h>
 #include <pbxpush/ctl/print.h>
 
-#include "client.h"
 #include "event_exchange.h"
 
 /* A reply is as long as a user's devices and lists make it; this is far beyond. */
 #define REPLY_MAX_BYTES ((size_t)16 << 20)
 
-/* Sends a line; reply receives the first line that comes back, without its LF. */
-static enum err exchange(
-	const char *path, int64_t timeout_ms, const struct buf *line, struct buf *reply)
+/* Reads until text holds a line, and cuts it there. */
+static enum err read_line(struct client *client, struct buf *text)
 {
-	struct client client = {.fd = -1};
 	const char *lf = NULL;
 	bool end = false;
-	enum err err;
+	enum err err = ERR_OK;
 
-	err = client_connect(path, timeout_ms, &client);
-	/* A daemon that is full says so and closes without reading: then the write fails and the
-	 * answer is there all the same. Without an answer the read fails, too. */
-	if (!err)
-		client_write(&client, line->data, line->len);
 	while (!err && !lf && !end) {
-		err = client_read(&client, reply, &end);
-		lf = reply->len ? memchr(reply->data, '\n', reply->len) : NULL;
-		if (!err && !lf && reply->len > REPLY_MAX_BYTES)
+		size_t before = text->len;
+
+		err = client_read(client, text, &end);
+		if (text->len > before)
+			lf = memchr(text->data + before, '\n', text->len - before);
+		if (!err && !lf && text->len > REPLY_MAX_BYTES)
 			err = ERR_LIMIT;
 	}
 	if (!err && !lf)
 		err = ERR_CLOSED;
 	if (!err) {
-		reply->len = (size_t)(lf - reply->data);
-		reply->data[reply->len] = '\0';
+		text->len = (size_t)(lf - text->data);
+		text->data[text->len] = '\0';
 	}
-	client_close(&client);
 	return err;
 }
 
@@ -54,8 +48,21 @@ static json_t *parse_reply(const struct buf *text)
 	return NULL;
 }
 
-/* `bad-field: from.number: not a string` */
-static void explain_refusal(const json_t *reply, char *why, size_t why_size)
+enum err event_ask(struct client *client, const struct buf *line, struct buf *text, json_t **out)
+{
+	enum err err;
+
+	/* A daemon that is full says so and closes without reading: then the write fails and the
+	 * answer is there all the same. Without an answer the read fails, too. */
+	client_write(client, line->data, line->len);
+	err = read_line(client, text);
+	if (err)
+		return err;
+	*out = parse_reply(text);
+	return *out ? ERR_OK : ERR_PROTOCOL;
+}
+
+void event_refusal(const json_t *reply, char *why, size_t why_size)
 {
 	const char *error = json_string_value(json_object_get(reply, "error"));
 	const char *field = json_string_value(json_object_get(reply, "field"));
@@ -70,6 +77,7 @@ enum exit_code event_exchange(
 {
 	const struct event_command *event = &arguments->event;
 	int64_t timeout_ms = arguments->timeout_ms;
+	struct client client = {.fd = -1};
 	struct buf line = {0}, text = {0};
 	enum exit_code code = EXIT_UNAVAILABLE;
 	json_t *reply = NULL;
@@ -79,19 +87,16 @@ enum exit_code event_exchange(
 		timeout_ms = event_command_timeout_ms(event);
 	err = event_command_write(event, &line);
 	if (!err)
-		err = exchange(arguments->events_path, timeout_ms, &line, &text);
-	if (!err) {
-		reply = parse_reply(&text);
-		if (!reply)
-			err = ERR_PROTOCOL;
-	}
+		err = client_connect(arguments->events_path, timeout_ms, &client);
+	if (!err)
+		err = event_ask(&client, &line, &text, &reply);
 	if (err) {
 		client_explain(arguments->events_path, err, why, why_size);
 		goto out;
 	}
 	code = print_reply_exit_code(reply);
 	if (code == EXIT_REFUSED)
-		explain_refusal(reply, why, why_size);
+		event_refusal(reply, why, why_size);
 	if (arguments->json) {
 		buf_add(out, text.data, text.len);
 		buf_add_char(out, '\n');
@@ -100,6 +105,7 @@ enum exit_code event_exchange(
 	}
 out:
 	json_decref(reply);
+	client_close(&client);
 	buf_free(&line);
 	buf_free(&text);
 	return code;

@@ -25,13 +25,14 @@ static void help_all(struct buf *out)
 
 	buf_add_str(out, "usage: pbxpushctl COMMAND [--option value]...\n\n"
 			 "Events, for dialplans and operators:\n");
-	for (enum event_type type = 0; type < EVENT_COUNT; type++)
-		buf_printf(out, "  %-18s %s\n", event_spec(type)->name, event_spec(type)->help);
-	buf_add_str(out, "\nQuestions, for operators:\n");
-	for (size_t i = 0; (command = command_at(i)); i++) {
-		if (command->run)
-			buf_printf(out, "  %-18s %s\n", command->name, command->help);
+	for (enum event_type type = 0; type < EVENT_COUNT; type++) {
+		if (!command_find(event_spec(type)->name))
+			buf_printf(out, "  %-18s %s\n", event_spec(type)->name,
+				event_spec(type)->help);
 	}
+	buf_add_str(out, "\nQuestions, for operators:\n");
+	for (size_t i = 0; (command = command_at(i)); i++)
+		buf_printf(out, "  %-18s %s\n", command->name, command->help);
 	buf_printf(out, "\n%s\n%s\n`pbxpushctl help COMMAND` lists the options of one.\n",
 		globals_text, exits_text);
 }
@@ -118,9 +119,11 @@ static void help_event(enum event_type type, struct buf *out)
 
 static void help_other(const struct command *command, struct buf *out)
 {
-	buf_printf(out, "usage: pbxpushctl %s%s%s\n\n%s\n", command->name,
-		command->argument ? " " : "", command->argument ? command->argument : "",
-		command->help);
+	buf_printf(out, "usage: pbxpushctl %s%s%s", command->name, command->argument ? " " : "",
+		command->argument ? command->argument : "");
+	if (command->flag)
+		buf_printf(out, " [--%s]", command->flag);
+	buf_printf(out, "\n\n%s\n", command->help);
 	if (command->details)
 		buf_printf(out, "%s", command->details);
 	buf_printf(out, "\n%s", globals_text);

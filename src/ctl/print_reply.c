@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
 #include <string.h>
 
 #include <pbxpush/core/call.h>
@@ -108,10 +109,62 @@ static bool is_change(enum event_type type)
 	return event_spec(type)->admin && type != EVENT_SHOW;
 }
 
+/* ---- `show '*'` ---- */
+
+static int compare_entries(const void *a, const void *b)
+{
+	return strcmp(
+		json_string_value(*(json_t *const *)a), json_string_value(*(json_t *const *)b));
+}
+
+/* An entry a line, sorted: there may be thousands. */
+static void print_entries(struct buf *out, const char *title, const json_t *list)
+{
+	size_t i, count = 0, size = json_array_size(list);
+	const json_t **entries = size ? calloc(size, sizeof(const json_t *)) : NULL;
+	const json_t *entry;
+
+	if (size && !entries) {
+		out->failed = true;
+		return;
+	}
+	json_array_foreach(list, i, entry)
+	{
+		if (json_is_string(entry))
+			entries[count++] = entry;
+	}
+	if (count)
+		qsort(entries, count, sizeof(const json_t *), compare_entries);
+	buf_printf(out, "%s: %zu\n", title, count);
+	for (i = 0; i < count; i++) {
+		buf_add_str(out, "  ");
+		print_value(out, title, entries[i]);
+		buf_add_char(out, '\n');
+	}
+	free(entries);
+}
+
+/* `*` and `*@domain` are no users: they have lists and nothing else. */
+static bool is_everyone(const char *user)
+{
+	return user && user[0] == '*' && (user[1] == '\0' || user[1] == '@');
+}
+
+static void print_lists_of_everyone(struct buf *out, const json_t *reply)
+{
+	print_entries(out, "blocked", json_object_get(reply, "blocks"));
+	print_entries(out, "allowed", json_object_get(reply, "allows"));
+}
+
 void print_reply(struct buf *out, enum event_type type, const json_t *reply, bool colour)
 {
-	json_t *rest = rest_of(reply);
+	json_t *rest;
 
+	if (type == EVENT_SHOW && is_everyone(json_string_value(json_object_get(reply, "user")))) {
+		print_lists_of_everyone(out, reply);
+		return;
+	}
+	rest = rest_of(reply);
 	if (json_is_string(json_object_get(reply, "verdict")))
 		print_verdict(out, reply, colour);
 	else if (type == EVENT_PING)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """pbxpushctl against a daemon that this file plays, well or badly: exit codes, streams, screens."""
+import contextlib
 import json
 import os
 import pty
@@ -157,6 +158,95 @@ class Events(Case):
 
         self.fake(self.events, serve)
         self.check(self.ctl("ping"), 65, err="overloaded: full")
+
+
+class Bulk(Case):
+    """Export and import against a daemon that misbehaves; test_bulk.py has a real one."""
+
+    PAGE = {"ok": True, "event": "export", "items": [{"event": "dnd", "user": "1", "on": True}]}
+    LINE = b'{"event":"dnd","user":"1","on":true}\n'
+
+    def test_export_ends_early(self):
+        more = {**self.PAGE, "cursor": "u1-0"}
+        item = b'{"event":"dnd","user":"1","on":true}\n'
+        for replies, code, err in [
+            ((more, {**self.PAGE, "cursor": None}), 0, None),
+            ((more, b""), 75, "closed before the answer came"),
+            ((more, {"ok": False, "error": "bad-field", "field": "cursor"}), 65,
+             "bad-field: cursor"),
+            ((more, {"ok": True}), 75, "is not pbxpushd"),
+            ((more, {**self.PAGE, "cursor": 7}), 75, "is not pbxpushd"),
+            ((more, b"nonsense\n"), 75, "is not pbxpushd"),
+        ]:
+            with self.subTest(err=err):
+                fake = Fake(self.events, answering(*replies))
+                done = self.ctl("export")
+                fake.stop(self.events)
+                os.unlink(self.events)
+                self.check(done, code, err=err)
+                self.assertEqual(done.stdout, item * (2 if code == 0 else 1))
+                asked = [json.loads(line)["cursor"] for line in fake.received if line]
+                self.assertEqual(asked, [None, "u1-0"][:len(replies)])
+
+    def test_export_to_a_full_disk(self):
+        self.fake(self.events, answering({**self.PAGE, "cursor": None}))
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([CTL, "--events", self.events, "export"], stdout=full,
+                                  stderr=subprocess.PIPE, timeout=WAIT_S, check=False)
+        self.assertEqual(done.returncode, 75, done)
+        self.assertIn(b"stdout: No space left on device", done.stderr)
+
+    def test_import_ends_early(self):
+        page, good = {**self.PAGE, "cursor": None}, {"ok": True, "id": 1}
+        refused = {"ok": False, "id": 2, "error": "storage-failed", "field": None, "message": "m"}
+        for replies, code, out, err in [
+            ((page, {"ok": True, "id": 2}, good), 0, "2 of 2", None),
+            ((page, good), 75, "1 of 2", "closed before the answer came"),
+            ((page,), 75, "0 of 2", "closed before the answer came"),
+            ((page, b"nonsense\n"), 75, "0 of 2", "is not pbxpushd"),
+            (({"ok": False, "error": "not-permitted"},), 65, "0 of 2", "not-permitted"),
+            ((page, refused, good), 65, "1 of 2", "line 2: storage-failed: m"),
+            ((page, good, {"ok": False, "error": "too-long"}), 65, "1 of 2", "a line: too-long"),
+            ((page, good, {"ok": True, "id": 2, "stored": False, "reason": "unknown-app"}), 65,
+             "1 of 2", "line 2: not stored: unknown-app"),
+        ]:
+            with self.subTest(replies=replies):
+                fake = Fake(self.events, answering(*replies))
+                done = self.ctl("import", stdin=self.LINE * 2)
+                fake.stop(self.events)
+                os.unlink(self.events)
+                self.assertEqual(done.returncode, code, done)
+                self.assertEqual(done.stdout.decode(), f"{out} events imported\n")
+                self.assertIn(err or "", done.stderr.decode())
+                self.assertEqual(bool(done.stderr), bool(err), done)
+
+    def test_import_file(self):
+        path = os.path.join(self.folder, "none.json")
+        self.check(self.ctl("import", path), 2, err=f"{path}: No such file or directory")
+        self.check(self.ctl("import", self.folder), 2, err=f"{self.folder}: Is a directory")
+        self.check(self.ctl("import", stdin=self.LINE), 75, err="is pbxpushd running?")
+
+    def test_window(self):
+        """Never more than 1,000 events in flight, and no reply is waited for in vain."""
+        count = 2500
+
+        def serve(fake, connection):
+            connection.recv(4096)
+            connection.sendall(json.dumps({**self.PAGE, "cursor": None}).encode() + b"\n")
+            for wanted in (1000, 1000, 500):
+                data = b""
+                while data.count(b"\n") < wanted:
+                    data += connection.recv(65536)
+                with contextlib.suppress(BlockingIOError):
+                    data += connection.recv(65536, socket.MSG_DONTWAIT)
+                numbers = [json.loads(line)["id"] for line in data.splitlines()]
+                fake.received.append(len(numbers))
+                connection.sendall(
+                    b"".join(b'{"ok":true,"id":%d}\n' % n for n in reversed(numbers)))
+
+        fake = self.fake(self.events, serve)
+        self.check(self.ctl("import", stdin=self.LINE * count), 0, f"{count} of {count} events")
+        self.assertEqual(fake.received, [1000, 1000, 500])
 
 
 class Unavailable(Case):

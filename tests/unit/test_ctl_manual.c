@@ -105,6 +105,19 @@ static void check_event(const char *events, const char *options, enum event_type
 	free(item);
 }
 
+static void check_command(const char *questions, const struct command *command)
+{
+	char *item = item_with(questions, command->name);
+	char word[32];
+
+	if (!item)
+		fail_msg("pbxpushctl.8 lacks %s", command->name);
+	snprintf(word, sizeof(word), "-%s", command->flag ? command->flag : command->name);
+	if (!has_word(item, word) != !command->flag)
+		fail_msg("pbxpushctl.8: %s and -%s", command->name, word);
+	free(item);
+}
+
 static void test_pbxpushctl(void **state)
 {
 	char *page = read_page("src/man/pbxpushctl.8");
@@ -117,15 +130,12 @@ static void test_pbxpushctl(void **state)
 	assert_non_null(events);
 	assert_non_null(options);
 	assert_non_null(questions);
-	for (enum event_type type = 0; type < EVENT_COUNT; type++)
-		check_event(events, options, type);
-	for (size_t i = 0; (command = command_at(i)); i++) {
-		char *item = item_with(questions, command->name);
-
-		if (!item != !command->run)
-			fail_msg("pbxpushctl.8: %s", command->name);
-		free(item);
+	for (enum event_type type = 0; type < EVENT_COUNT; type++) {
+		if (!command_find(event_spec(type)->name)) /* else it is in the other section */
+			check_event(events, options, type);
 	}
+	for (size_t i = 0; (command = command_at(i)); i++)
+		check_command(questions, command);
 	free(questions);
 	free(options);
 	free(events);

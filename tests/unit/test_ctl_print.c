@@ -60,6 +60,23 @@ static const struct {
 		"forgotten  1\n",
 		EVENT_FORGET, false},
 	{"{\"ok\":true,\"event\":\"show\",\"dnd\":false}", "dnd  no\n", EVENT_SHOW, false},
+	{"{\"ok\":true,\"event\":\"show\",\"user\":\"*\",\"devices\":[],\"dnd\":false,"
+	 "\"blocks\":[\"anonymous\",\"+4990*\",7],\"allows\":[]}",
+		"blocked: 2\n"
+		"  +4990*\n"
+		"  anonymous\n"
+		"allowed: 0\n",
+		EVENT_SHOW, false},
+	{"{\"ok\":true,\"event\":\"show\",\"user\":\"*@t.example.com\",\"blocks\":[],"
+	 "\"allows\":[\"+491\\u001b\"]}",
+		"blocked: 0\n"
+		"allowed: 1\n"
+		"  +491\n",
+		EVENT_SHOW, false},
+	{"{\"ok\":true,\"event\":\"show\",\"user\":\"*98\",\"dnd\":false}",
+		"user  *98\n"
+		"dnd   no\n",
+		EVENT_SHOW, false},
 	{"{\"ok\":true,\"event\":\"end\",\"known\":true,\"withdrawn\":2}",
 		"known      yes\n"
 		"withdrawn  2\n",

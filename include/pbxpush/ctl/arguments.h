@@ -22,6 +22,7 @@ struct arguments {
 	bool is_event;
 	struct event_command event; /* where is_event */
 	const char *argument;       /* of command: CALL of `explain`, COMMAND of `help`; or NULL */
+	bool flag;                  /* the switch of command was given */
 };
 
 /*

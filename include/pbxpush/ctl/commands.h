@@ -16,13 +16,14 @@ struct arguments;
 typedef enum exit_code command_fn(
 	const struct arguments *arguments, struct buf *out, char *why, size_t why_size);
 
-/* A subcommand that is no event. */
+/* A subcommand that is no event, or does more than the event of its name (`export`). */
 struct command {
 	const char *name;
 	const char *argument; /* what it takes, NULL: nothing; in brackets: may be left out */
 	const char *help;     /* one line */
 	const char *details;  /* more lines for `help NAME`, or NULL */
-	command_fn *run;      /* NULL: of the contract, not built yet */
+	command_fn *run;
+	const char *flag; /* a switch of its own, without its dashes, or NULL */
 };
 
 /* The table; NULL behind the last. */
