@@ -42,7 +42,7 @@ class Changes:
         """(thing, number, event) of the next change."""
         self.number += 1
         n = self.number
-        sort, user = n % 6, n // 6 % USERS
+        sort, user = n % 9, n // 9 % USERS
         if sort == 0:
             thing, event = ("rename", user), {
                 "event": "register", "user": f"renamed{user}", "device": f"name-{n}",
@@ -55,6 +55,16 @@ class Changes:
                 "event": "block", "user": f"list{user}", "number": f"+1555{n:08}"}
         elif sort == 3:
             thing, event = ("forget", n), {"event": "forget", "user": f"gone{n - 1}"}
+        elif sort == 4:
+            thing, event = ("mute", user), {
+                "event": "mute", "user": f"mute{user}", "conversation": "c", "until_ms": FAR_MS + n}
+        elif sort == 5:
+            thing, event = ("schedule", user), {
+                "event": "dnd-schedule", "user": f"schedule{user}", "timezone": "UTC",
+                "windows": windows_of(n)}
+        elif sort == 6:
+            thing, event = ("waiting", user), {
+                "event": "call-waiting", "user": f"waiting{user}", "on": waiting_of(n)}
         else:
             thing, event = ("phone", user), {
                 "event": "register", "user": f"phone{user}", "device": "phone", "sip": False,
@@ -87,6 +97,22 @@ def mode_of(n):
     return "alert" if n // 7 % 2 else "voip"
 
 
+def windows_of(n):
+    """n in the times, in more than one window."""
+    return [{"days": [day], "from": f"{n % 24:02}:{n // 24 % 60:02}",
+             "to": f"{n // 1440 % 24:02}:{n // 34560 % 60:02}"} for day in ("mon", "tue", "sun")]
+
+
+def number_of(windows):
+    (low, high), (more, most) = (
+        (int(part) for part in windows[0][name].split(":")) for name in ("from", "to"))
+    return low + 24 * high + 1440 * more + 34560 * most
+
+
+def waiting_of(n):
+    return n // 9 // USERS % 2 == 1
+
+
 def environment_of(n):
     return "sandbox" if n // 11 % 2 else "production"
 
@@ -110,6 +136,24 @@ def check_phones(client, changes):
         assert len(devices) <= 1, f"a rename is one phone, not {devices}"
         n = int(devices[0]["device"].partition("-")[2]) if devices else 0
         changes.check(("rename", user), n)
+
+
+def check_settings(client, changes):
+    for user in range(USERS):
+        mutes = show(client, f"mute{user}")["mutes"]
+        assert len(mutes) <= 1, mutes
+        changes.check(("mute", user), mutes[0]["until_ms"] - FAR_MS if mutes else 0)
+        schedule = show(client, f"schedule{user}")["schedule"]
+        n = number_of(schedule["windows"]) if schedule else 0
+        assert not schedule or schedule["windows"] == windows_of(n), schedule
+        changes.check(("schedule", user), n)
+        # It says yes or no, so any of those that may be there may have been the last.
+        thing = ("waiting", user)
+        last = changes.acked.get(thing, 0)
+        possible = {waiting_of(n) for n in changes.sent.get(thing, []) if n >= last}
+        if not last:
+            possible.add(True)  # the default
+        assert show(client, f"waiting{user}")["call_waiting"] in possible, (thing, last, possible)
 
 
 def check_policy(client, changes):
@@ -174,6 +218,7 @@ def test_killed_at_random():
             client = lab.client()
             check_phones(client, changes)
             check_policy(client, changes)
+            check_settings(client, changes)
             check_forgotten(client, changes, before)
     print(f"{changes.number} changes")
     assert changes.number > ROUNDS * FLYING / 2
