@@ -116,10 +116,14 @@ class Place:
 
     def __init__(self):
         self.path = pathlib.Path(tempfile.mkdtemp(prefix="pbxpush-"))
-        self.ca, self.ca_key = self.path / "ca.pem", self.key(self.path / "ca.key")
-        openssl("req", "-x509", "-new", "-key", self.ca_key, "-out", self.ca, "-days", "2",
-                "-subj", "/CN=throw-away CA", "-addext", "basicConstraints=critical,CA:TRUE")
-        self.cert, self.cert_key = self.certificate("server")
+        try:
+            self.ca, self.ca_key = self.path / "ca.pem", self.key(self.path / "ca.key")
+            openssl("req", "-x509", "-new", "-key", self.ca_key, "-out", self.ca, "-days", "2",
+                    "-subj", "/CN=throw-away CA", "-addext", "basicConstraints=critical,CA:TRUE")
+            self.cert, self.cert_key = self.certificate("server")
+        except BaseException:
+            self.remove()
+            raise
 
     def __truediv__(self, name):
         return self.path / name
