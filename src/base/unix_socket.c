@@ -171,6 +171,21 @@ out:
 	return err;
 }
 
+enum err unix_socket_permit(const char *path, mode_t old_mode, gid_t old_gid, mode_t mode,
+	gid_t gid, char *why, size_t why_size)
+{
+	if (old_mode == mode && old_gid == gid)
+		return ERR_OK;
+	if (gid == (gid_t)-1)
+		gid = getegid();
+	if (chmod(path, old_mode & mode) || lchown(path, (uid_t)-1, gid) || chmod(path, mode)) {
+		snprintf(why, why_size, "%s: %s", path, strerror(errno));
+		(void)!chmod(path, old_mode);
+		return ERR_IO;
+	}
+	return ERR_OK;
+}
+
 enum err unix_socket_connect(const char *path, int *out_fd)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};

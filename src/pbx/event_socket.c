@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -227,21 +226,6 @@ out:
 	return err;
 }
 
-/* The rights of a path that stays. Narrow first, so that neither group has more than either file said. */
-static enum err event_socket_permit(const struct event_socket_options *old,
-	const struct event_socket_options *options, char *why, size_t why_size)
-{
-	if (old->mode == options->mode && old->gid == options->gid)
-		return ERR_OK;
-	if (chmod(old->path, old->mode & options->mode) ||
-		lchown(old->path, (uid_t)-1, options->gid) || chmod(old->path, options->mode)) {
-		snprintf(why, why_size, "%s: %s", old->path, strerror(errno));
-		(void)!chmod(old->path, old->mode);
-		return ERR_IO;
-	}
-	return ERR_OK;
-}
-
 enum err event_socket_reconfigure(struct event_socket *socket,
 	const struct event_socket_options *options, char *why, size_t why_size)
 {
@@ -257,7 +241,8 @@ enum err event_socket_reconfigure(struct event_socket *socket,
 		snprintf(why, why_size, "shutting down");
 		err = ERR_CLOSED;
 	} else if (!strcmp(socket->options.path, copy.path)) {
-		err = event_socket_permit(&socket->options, &copy, why, why_size);
+		err = unix_socket_permit(copy.path, socket->options.mode, socket->options.gid,
+			copy.mode, copy.gid, why, why_size);
 	} else {
 		err = listener_new(socket, &copy, &listener, why, why_size);
 		if (!err) {

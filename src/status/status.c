@@ -380,28 +380,13 @@ out:
 	return err;
 }
 
-/* The rights of a path that stays. Narrow first, so that neither group has more than either file said. */
-static enum err status_permit(const struct status_server *server,
-	const struct status_options *options, char *why, size_t why_size)
-{
-	if (server->mode == options->mode && server->gid == options->gid)
-		return ERR_OK;
-	if (chmod(server->path, server->mode & options->mode) ||
-		lchown(server->path, (uid_t)-1, options->gid) ||
-		chmod(server->path, options->mode)) {
-		snprintf(why, why_size, "%s: %s", server->path, strerror(errno));
-		(void)!chmod(server->path, server->mode);
-		return ERR_IO;
-	}
-	return ERR_OK;
-}
-
 enum err status_server_reconfigure(struct status_server *server,
 	const struct status_options *options, char *why, size_t why_size)
 {
 	if (strcmp(options->path, server->path) != 0)
 		return status_listen(server, options, why, why_size);
-	enum err err = status_permit(server, options, why, why_size);
+	enum err err = unix_socket_permit(server->path, server->mode, server->gid, options->mode,
+		options->gid, why, why_size);
 	if (err)
 		return err;
 	server->mode = options->mode;

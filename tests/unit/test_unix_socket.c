@@ -294,6 +294,43 @@ static void test_race(void **state)
 	}
 }
 
+static void test_permit(void **state)
+{
+	/* Only root may give a file to a group that it is not in. */
+	const gid_t other = geteuid() ? NO_GID : 1;
+	const struct {
+		mode_t old_mode, mode;
+		gid_t old_gid, gid;
+	} rows[] = {
+		{0660, 0660, NO_GID, getegid()},
+		{0660, 0600, NO_GID, NO_GID},
+		{0600, 0666, NO_GID, getegid()},
+		{0606, 0660, NO_GID, other},
+		{0660, 0660, other, NO_GID},
+	};
+	struct place *place = *state;
+	struct stat st;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		gid_t gid = rows[i].gid == NO_GID ? getegid() : rows[i].gid;
+		int fd = -1;
+		assert_int_equal(unix_socket_listen(place->path, rows[i].old_mode, rows[i].old_gid,
+					 &fd, place->why, sizeof(place->why)),
+			ERR_OK);
+		assert_int_equal(unix_socket_permit(place->path, rows[i].old_mode, rows[i].old_gid,
+					 rows[i].mode, rows[i].gid, place->why, sizeof(place->why)),
+			ERR_OK);
+		assert_int_equal(stat(place->path, &st), 0);
+		assert_int_equal(st.st_mode & 07777, rows[i].mode);
+		assert_int_equal(st.st_gid, gid);
+		unix_socket_close(fd, place->path);
+	}
+	assert_int_equal(unix_socket_permit(place->path, 0660, NO_GID, 0600, NO_GID, place->why,
+				 sizeof(place->why)),
+		ERR_IO);
+	assert_says(place, strerror(ENOENT));
+}
+
 static int take_lock(const char *name)
 {
 	int fd = open(name, O_RDWR | O_CREAT, 0600);
@@ -372,6 +409,7 @@ int main(void)
 		TEST(test_file_stays),
 		TEST(test_successor_keeps_its_path),
 		TEST(test_bad_paths),
+		TEST(test_permit),
 		TEST(test_race),
 		TEST(test_vanished_lock_is_none),
 	};
