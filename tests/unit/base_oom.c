@@ -13,37 +13,7 @@
 #include <pbxpush/base/map.h>
 #include <pbxpush/base/worker.h>
 
-/* Allocations that still succeed; below zero: all do. Set by the only thread that allocates. */
-static int left = -1;
-
-static bool allowed(void)
-{
-	if (left < 0)
-		return true;
-	return left && left--;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-
-void *__wrap_malloc(size_t size)
-{
-	return allowed() ? __real_malloc(size) : NULL;
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return allowed() ? __real_calloc(count, size) : NULL;
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-	return allowed() ? __real_realloc(old, size) : NULL;
-}
+#include "failing_memory.h"
 
 static int teardown(void **state)
 {

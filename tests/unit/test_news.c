@@ -12,6 +12,8 @@
 #include <pbxpush/core/news.h>
 #include <pbxpush/core/push.h>
 
+#include "repeat.h"
+
 #define UUID "0e9b6a1c-6f0e-5d3a-9f59-2f3f5f0f6a11"
 #define AT   INT64_C(1763790000123)
 
@@ -284,18 +286,6 @@ static void a_template_says_it_in_its_own_words(void **state)
 		"\"x\":null,\"who\":\"+15551230001\",\"to\":\"1001\",\"app\":null}");
 	template_free(template);
 	buf_free(&out);
-}
-
-static char *repeat(const char *unit, size_t count)
-{
-	size_t len = strlen(unit);
-	char *out = malloc(len * count + 1);
-
-	assert_non_null(out);
-	for (size_t i = 0; i < count; i++)
-		memcpy(out + i * len, unit, len);
-	out[len * count] = '\0';
-	return out;
 }
 
 static json_t *written(const struct news *news, size_t max_bytes)

@@ -12,6 +12,8 @@
 #include <pbxpush/core/payload.h>
 #include <pbxpush/core/push.h>
 
+#include "repeat.h"
+
 #define UUID "0e9b6a1c-6f0e-5d3a-9f59-2f3f5f0f6a11"
 
 static const struct payload_call plain = {
@@ -66,19 +68,6 @@ static const char *caller(const json_t *root, const char *key)
 static const char *text(const json_t *root, const char *key)
 {
 	return json_string_value(json_object_get(root, key));
-}
-
-/* count times unit; freed by the caller */
-static char *repeat(const char *unit, size_t count)
-{
-	size_t len = strlen(unit);
-	char *out = malloc(len * count + 1);
-
-	assert_non_null(out);
-	for (size_t i = 0; i < count; i++)
-		memcpy(out + i * len, unit, len);
-	out[len * count] = '\0';
-	return out;
 }
 
 /* {"k":"xxx…"} of exactly this many bytes; freed by the caller */

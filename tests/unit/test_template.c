@@ -13,6 +13,8 @@
 #include <pbxpush/core/push.h>
 #include <pbxpush/core/template.h>
 
+#include "repeat.h"
+
 #define UUID "0e9b6a1c-6f0e-5d3a-9f59-2f3f5f0f6a11"
 
 static const struct payload_call plain = {
@@ -285,18 +287,6 @@ static void a_template_leaves_room_for_a_call(void **state)
 		buf_free(&text);
 		buf_free(&error);
 	}
-}
-
-static char *repeat(const char *unit, size_t count)
-{
-	size_t len = strlen(unit);
-	char *out = malloc(len * count + 1);
-
-	assert_non_null(out);
-	for (size_t i = 0; i < count; i++)
-		memcpy(out + i * len, unit, len);
-	out[len * count] = '\0';
-	return out;
 }
 
 #define CUT                                                                                        \
