@@ -218,6 +218,11 @@ static bool may_be_empty(enum event_field field)
 	return is_parent(field) || event_field_spec(field)->type == TYPE_WINDOWS;
 }
 
+bool event_requires_option(enum event_type type, enum event_field field)
+{
+	return event_spec(type)->required >> field & 1 && !may_be_empty(field);
+}
+
 static bool has_members(const struct event_command *command, enum event_field parent)
 {
 	const char *name = event_field_spec(parent)->name;
@@ -234,11 +239,10 @@ static bool has_members(const struct event_command *command, enum event_field pa
 
 enum err event_command_check(const struct event_command *command, char *why, size_t why_size)
 {
-	const struct event_spec *spec = event_spec(command->type);
 	char option[EVENT_OPTION_SIZE];
 
 	for (enum event_field f = 0; f < FIELD_COUNT; f++) {
-		if (!(spec->required >> f & 1) || may_be_empty(f) || command->values[f])
+		if (!event_requires_option(command->type, f) || command->values[f])
 			continue;
 		event_option_name(f, option);
 		snprintf(why, why_size, "--%s is missing", option);

@@ -89,7 +89,8 @@ static void add_option(struct buf *out, enum event_field field, bool required)
 	buf_printf(&left, "--%s", name);
 	add_value_name(&left, spec);
 	buf_printf(out, "  %-32s %s%s%s", buf_str(&left), spec->help, required ? " (required)" : "",
-		spec->type == TYPE_STRINGS ? " (may be repeated)" : "");
+		spec->type == TYPE_STRINGS || spec->type == TYPE_WINDOWS ? " (may be repeated)"
+									 : "");
 	if (spec->type == TYPE_INT && spec->max < INT32_MAX)
 		buf_printf(out, " (%" PRId64 " to %" PRId64 ")", spec->min, spec->max);
 	buf_add_char(out, '\n');
@@ -112,7 +113,7 @@ static void help_event(enum event_type type, struct buf *out)
 		if (!event_takes_option(type, f))
 			continue;
 		any = true;
-		add_option(out, f, spec->required >> f & 1);
+		add_option(out, f, event_requires_option(type, f));
 	}
 	buf_printf(out, "%s%s", any ? "\n" : "", globals_text);
 }

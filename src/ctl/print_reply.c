@@ -38,6 +38,7 @@ static const char *const rules[] = {
 	[RULE_DECLINED] = "it was declined",
 	[RULE_TIMEOUT] = "nobody answered",
 	[RULE_COMPLETED] = "it was answered, and has ended",
+	[RULE_MUTED] = "the conversation is muted",
 };
 
 /* VERDICT_COUNT for none, and for one of a newer daemon. */
@@ -69,27 +70,40 @@ enum exit_code print_reply_exit_code(const json_t *reply)
 	return verdict < VERDICT_COUNT ? verdicts[verdict].code : EXIT_GO_ON;
 }
 
-/* `reject: do-not-disturb is on (dnd)` */
-static void print_verdict(struct buf *out, const json_t *reply, bool colour)
+/* Behind a verdict: `: do-not-disturb is on (dnd)`; words stand where the rule has none. */
+static void print_rule(struct buf *out, const json_t *rule, const char *words)
 {
-	const char *rule = json_string_value(json_object_get(reply, "rule"));
-	size_t verdict = verdict_of(reply);
-	const char *words = rule_words(rule);
+	const char *own = rule_words(json_string_value(rule));
 
-	print_coloured(out, colour, verdict < VERDICT_COUNT ? verdicts[verdict].sgr : "1",
-		json_string_value(json_object_get(reply, "verdict")));
-	if (!words && verdict < VERDICT_COUNT)
-		words = verdicts[verdict].words;
-	if (words) {
+	if (own || words) {
 		buf_add_str(out, ": ");
-		buf_add_str(out, words);
+		buf_add_str(out, own ? own : words);
 	}
-	if (rule) {
+	if (json_is_string(rule)) {
 		buf_add_str(out, " (");
-		print_value(out, "rule", json_object_get(reply, "rule"));
+		print_value(out, "rule", rule);
 		buf_add_char(out, ')');
 	}
 	buf_add_char(out, '\n');
+}
+
+static void print_verdict(struct buf *out, const json_t *reply, bool colour)
+{
+	size_t verdict = verdict_of(reply);
+	bool known = verdict < VERDICT_COUNT;
+
+	print_coloured(out, colour, known ? verdicts[verdict].sgr : "1",
+		json_string_value(json_object_get(reply, "verdict")));
+	print_rule(out, json_object_get(reply, "rule"), known ? verdicts[verdict].words : NULL);
+}
+
+/* Of what is no call a rule says why nothing was sent. */
+static void print_news(struct buf *out, const json_t *rule, bool colour)
+{
+	bool sent = json_is_null(rule);
+
+	print_coloured(out, colour, sent ? "32" : "33", sent ? "sent" : "not sent");
+	print_rule(out, rule, NULL);
 }
 
 /* The members that the first line does not tell. */
@@ -167,6 +181,8 @@ void print_reply(struct buf *out, enum event_type type, const json_t *reply, boo
 	rest = rest_of(reply);
 	if (json_is_string(json_object_get(reply, "verdict")))
 		print_verdict(out, reply, colour);
+	else if (json_object_get(reply, "rule"))
+		print_news(out, json_object_get(reply, "rule"), colour);
 	else if (type == EVENT_PING)
 		buf_add_str(out, "pong\n");
 	else if (is_change(type) || !json_object_size(rest))

@@ -301,6 +301,8 @@ class Unavailable(Case):
         self.check(self.ctl("voicemail", "--to", "1"), 2, err="--new is missing")
         self.check(self.ctl("help", "voicemail"), 0, "--duration-s N")
         self.check(self.ctl("help"), 0, "call-state")
+        schedule = self.ctl("help", "dnd-schedule")
+        self.check(schedule, 0, "none clears the schedule (may be repeated)")
         self.check(self.ctl("help", "call"), 0, "--from-number TEXT")
         self.check(self.ctl("explain", "--help"), 0, "usage: pbxpushctl explain CALL")
         self.check(self.ctl("--version"), 0, "pbxpushctl ")

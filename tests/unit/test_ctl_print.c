@@ -108,6 +108,18 @@ static const struct {
 		"ended: its deadline had passed when the event came (stale)\n", EVENT_CALL, false},
 	{"{\"ok\":true,\"verdict\":\"reject\",\"rule\":\"of-tomorrow\"}",
 		"reject: this user must not ring (of-tomorrow)\n", EVENT_CALL, false},
+	{"{\"ok\":true,\"to\":\"1001\",\"rule\":null,\"devices\":[]}",
+		"sent\n"
+		"to       1001\n"
+		"devices  -\n",
+		EVENT_VOICEMAIL, false},
+	{"{\"ok\":true,\"event\":\"message\",\"rule\":\"muted\"}",
+		"\033[33mnot sent\033[0m: the conversation is muted (muted)\n", EVENT_MESSAGE,
+		true},
+	{"{\"ok\":true,\"event\":\"refresh\",\"rule\":\"no-device\"}",
+		"not sent: the user has no device (no-device)\n", EVENT_REFRESH, false},
+	{"{\"ok\":true,\"event\":\"refresh\",\"rule\":\"of-tomorrow\"}", "not sent (of-tomorrow)\n",
+		EVENT_REFRESH, false},
 };
 
 static void test_replies(void **state)

@@ -37,6 +37,9 @@ void event_option_name(enum event_field field, char out[EVENT_OPTION_SIZE]);
 /* True when the event has an option for the field: not for a parent of dotted fields. */
 bool event_takes_option(enum event_type type, enum event_field field);
 
+/* True when the option cannot be left out: a caller (unknown) and windows (none) can. */
+bool event_requires_option(enum event_type type, enum event_field field);
+
 /* The field that an option (without its dashes) means in this event; FIELD_COUNT where none. */
 enum event_field event_option_field(enum event_type type, const char *option);
 
