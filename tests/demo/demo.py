@@ -29,7 +29,8 @@ def step(number, text):
 
 
 def show(arrow, who, value):
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    # ASCII: the name with the direction override would turn the terminal's line around.
+    text = value if isinstance(value, str) else json.dumps(value)
     print(f"   {paint('1;33', arrow)} {paint('2', who + ':')} {text}")
 
 
