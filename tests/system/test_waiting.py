@@ -52,10 +52,12 @@ def test_wait_for_the_register():
     with Lab() as lab:
         register(lab, "a", A)
         waiting = call(lab, "c", wait="register")
-        pushed(lab, 1)
+        # the answer, not the push alone: a REGISTER before it finds the push pending
+        wait_until(lambda: lab.daemon.metric("pbxpush_pushes_total", result="accepted"))
         known = come(lab, "a")["calls"]
         reply = lab.events.reply(waiting)
-        assert reply["verdict"] == "registered" and results(reply) == {"a": ("accepted", None)}, reply
+        assert reply["verdict"] == "registered"
+        assert results(reply) == {"a": ("accepted", None)}, reply
         registered = reply["registered"]
         assert registered["device"] == "a" and registered["contact"] == "sip:1001@10.0.0.1;d=a"
         assert isinstance(registered["wake_ms"], int)
