@@ -78,6 +78,10 @@ static void map_move(struct map *map)
 		free(map->old);
 		map->old = NULL;
 	}
+	/* What the next call moves lies anywhere in memory: it is on its way by then. */
+	for (size_t i = map->moved; map->old && i < map->moved + MAP_MOVED && i <= map->old_mask;
+		i++)
+		__builtin_prefetch(map->old[i]);
 }
 
 static void map_grow(struct map *map)
