@@ -15,7 +15,7 @@ static const struct {
 	{"decision", "decision"},
 	{"push", "push to a phone"},
 	{"skip", "no push to a phone"},
-	{"push-answer", "the push service answered"},
+	{"push-answer", "outcome of the push"},
 	{"reply", "reply to the PBX"},
 	{"register", "a phone registered"},
 	{"ringing", "a phone rings"},
