@@ -101,7 +101,8 @@ static void on_unprocessed(
 				REFUSED_CAP_MS, random_bits()));
 }
 
-/* It may have arrived. Once more with the same apns-id and uuid: the app knows a call that it has. */
+/* It may have arrived. Once more with the same apns-id and uuid: the app knows a call that it
+ * has. */
 static void on_ambiguous(
 	struct route *route, const struct connection *connection, struct delivery *delivery)
 {
@@ -155,8 +156,8 @@ static bool answer_retry(struct route *route, struct connection *connection,
 		break;
 	case RETRY_NEW_TOKEN:
 		renewed = delivery->renewed;
-		/* Apple has been seen to cling to the old token on one connection: where a new one is
-		 * not to be had, or has not helped, another connection may. */
+		/* Apple has been seen to cling to the old token on one connection: where a new one
+		 * is not to be had, or has not helped, another connection may. */
 		if (renewed || !answer_renew(route, delivery, true))
 			connection_retire(connection, FAULT_ANSWERS, outcome->reason);
 		if (renewed)
@@ -199,7 +200,8 @@ static bool is_odd(const struct outcome *outcome)
 	       (!*outcome->reason || strcmp(outcome->reason, "other") == 0);
 }
 
-/* How such an answer begins is shown, once; too little of it to hold a token. An alarm is logged as one. */
+/* How such an answer begins is shown, once; too little of it to hold a token. An alarm is logged
+ * as one. */
 static void answer_note_odd(struct route *route, const struct stream *stream, bool alarm)
 {
 	char text[sizeof(route->odd)];
@@ -229,8 +231,8 @@ static void route_raise_alarm(struct route *route, const char *reason)
 	log_error("apns", "route=%s alarm=\"%s\"", route->name, route->alarm);
 }
 
-/* The `date` header: at the first answer of a connection, when APNs minds the token's age, and while
- * the clock is known to be wrong. */
+/* The `date` header: at the first answer of a connection, when APNs minds the token's age, and
+ * while the clock is known to be wrong. */
 static void answer_check_clock(struct route *route, struct connection *connection, int status)
 {
 	bool known = *route->skew;

@@ -44,7 +44,8 @@ struct apns {
 
 /* ---- apns.c ---- */
 
-/* Sets the timer for the first deadline. Moved forward only; one that fires too soon looks again. */
+/* Sets the timer for the first deadline. Moved forward only; one that fires too soon looks
+ * again. */
 void apns_arm_deadlines(struct apns *apns);
 
 /* ---- tokens.c ---- */
@@ -54,8 +55,8 @@ struct provider_now apns_now(void);
 /* Signs new provider tokens where it is time, and keeps them. */
 void apns_refresh_tokens(struct apns *apns);
 
-/* APNs calls the token of this generation expired, or else invalid. As provider_token_expired(); keeps
- * what was signed. self: the struct apns. */
+/* APNs calls the token of this generation expired, or else invalid. As provider_token_expired();
+ * keeps what was signed. self: the struct apns. */
 bool apns_token_refused(
 	void *self, struct provider_token *token, unsigned generation, bool expired);
 

@@ -63,7 +63,8 @@ struct connection_options {
 struct connection_owner {
 	void *arg;
 	unsigned (*penalty)(void *arg, const struct sockaddr *address);
-	/* The state changed, to that of connection_state(). Streams that were open are told first. */
+	/* The state changed, to that of connection_state(). Streams that were open are told
+	 * first. */
 	void (*changed)(void *arg, struct connection *connection, enum connection_state before);
 	/* A stream ended: its `end` is set. It is the owner's again. */
 	void (*ended)(void *arg, struct connection *connection, struct stream *stream);
@@ -77,10 +78,12 @@ struct connection_owner {
 enum err connection_new(const struct connection_options *options,
 	const struct connection_owner *owner, struct connection **out);
 
-/* Closes without a word to the owner; its streams must have ended (connection_kill). NULL is fine. */
+/* Closes without a word to the owner; its streams must have ended (connection_kill). NULL is
+ * fine. */
 void connection_free(struct connection *connection);
 
-/* ready -> draining: no more requests, close when the last stream has ended. A connecting one dies. */
+/* ready -> draining: no more requests, close when the last stream has ended. A connecting one
+ * dies. */
 void connection_retire(struct connection *connection, enum connection_fault fault, const char *why);
 
 /* -> dead at once. Open streams end. */
@@ -93,13 +96,15 @@ bool connection_has_room(const struct connection *connection, size_t payload_len
 enum err connection_submit(struct connection *connection, struct stream *stream,
 	const struct session_request *request, int64_t now_us);
 
-/* RST_STREAM(CANCEL). The stream is the owner's again, with its `end` set; `ended` is not called. */
+/* RST_STREAM(CANCEL). The stream is the owner's again, with its `end` set; `ended` is not
+ * called. */
 void connection_cancel(struct connection *connection, struct stream *stream);
 
 /* The same, if the request has surely not been sent to its end; false otherwise. */
 bool connection_withdraw(struct connection *connection, struct stream *stream);
 
-/* Writes what was submitted, many requests to one TLS record. Failure shows up later as an event. */
+/* Writes what was submitted, many requests to one TLS record. Failure shows up later as an
+ * event. */
 void connection_flush(struct connection *connection);
 
 enum connection_state connection_state(const struct connection *connection);

@@ -55,7 +55,8 @@ void connection_start_tls(struct connection *connection, int fd);
 /* Closes socket and TLS. */
 void connection_close_socket(struct connection *connection);
 
-/* Works off what an event brought: ended streams, GOAWAY, the end of a drain. Last in each event. */
+/* Works off what an event brought: ended streams, GOAWAY, the end of a drain. Last in each
+ * event. */
 void connection_settle(struct connection *connection);
 
 /* Sets the timer for the next thing that time will bring. */

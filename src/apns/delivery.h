@@ -73,7 +73,8 @@ struct delivery {
 };
 
 /*
- * All deliveries of the sender: bounds, tickets, deadlines, and the one place where a delivery ends.
+ * All deliveries of the sender: bounds, tickets, deadlines, and the one place where a delivery
+ * ends.
  */
 struct ledger {
 	struct map by_ticket;
@@ -107,11 +108,12 @@ struct delivery *ledger_any(const struct ledger *ledger);
 /* Frees it without calling done. It must stand nowhere. */
 void delivery_drop(struct delivery *delivery);
 
-/* Frees it, then calls done. It must stand nowhere. status, reason and apns_id of the answer; reason
- * must be of the known set. */
+/* Frees it, then calls done. It must stand nowhere. status, reason and apns_id of the answer;
+ * reason must be of the known set. */
 void delivery_finish(struct delivery *delivery, const struct push_result *result);
 
-/* Ends it without an answer: with the last "try again" there was, else as ambiguous or never sent. */
+/* Ends it without an answer: with the last "try again" there was, else as ambiguous or never
+ * sent. */
 void delivery_give_up(struct delivery *delivery, const char *reason);
 
 /* NULL when memory is short. */

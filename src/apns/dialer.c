@@ -120,7 +120,8 @@ static void on_tunnel(evutil_socket_t fd, short what, void *arg)
 			return;
 		}
 	}
-	/* Level-triggered and one-shot: wait for the answer, and for room while the request is unsent. */
+	/* Level-triggered and one-shot: wait for the answer, and for room while the request is
+	 * unsent. */
 	event_free(dialer->event);
 	dialer->event = event_new(dialer->options.base, fd,
 		EV_READ | (dialer->sent < len ? EV_WRITE : 0), on_tunnel, dialer);

@@ -5,8 +5,8 @@
 #include "apns_internal.h"
 
 /*
- * A configuration is built completely beside the running one; only when nothing can fail any more does
- * it take its place.
+ * A configuration is built completely beside the running one; only when nothing can fail any more
+ * does it take its place.
  */
 struct plan {
 	struct route_options options[2]; /* by environment */

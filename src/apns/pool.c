@@ -81,8 +81,8 @@ static void pool_failed(struct route *route, const struct connection *connection
 
 void pool_is_good(struct route *route, const struct connection *connection)
 {
-	/* That an older one still works says nothing about opening another: counted as success, each of
-	 * its pushes would be followed by an attempt to connect. */
+	/* That an older one still works says nothing about opening another: counted as success,
+	 * each of its pushes would be followed by an attempt to connect. */
 	if (connection_serial(connection) < route->failed_serial)
 		return;
 	route->failures = 0;
@@ -175,8 +175,8 @@ static void on_ended(void *arg, struct connection *connection, struct stream *st
 
 static void on_settled(void *arg, struct connection *connection)
 {
-	/* What it lost goes out again from the loop, after the other connections have been heard: often
-	 * they all end at the same moment. */
+	/* What it lost goes out again from the loop, after the other connections have been heard:
+	 * often they all end at the same moment. */
 	if (connection_state(connection) != CONNECTION_DEAD)
 		route_pump(arg);
 }

@@ -10,7 +10,7 @@
 #define BEARER       "bearer "
 #define BEARER_LEN   (sizeof(BEARER) - 1)
 #define US_PER_S     1000000
-#define ID_SIZE      24 /* Apple's have 10 characters; room, but they go into JSON and a file name */
+#define ID_SIZE      24 /* Apple's have 10 characters; they go into JSON and a file name */
 #define FUTURE_MAX_S 5  /* an `iat` ahead of our clock by more says that one of the two is wrong */
 
 struct provider_token {
@@ -217,7 +217,8 @@ enum err provider_token_restore(
 	int64_t age_s = now->wall_s - iat_s;
 	enum err err = ERR_INVAL;
 
-	/* Across a restart only the wall clock knows the age; a token from the future is not trusted. */
+	/* Across a restart only the wall clock knows the age; a token from the future is not
+	 * trusted. */
 	if (iat_s < 0 || age_s >= PROVIDER_TOKEN_REFRESH_AGE_S || age_s < -FUTURE_MAX_S)
 		goto out;
 	signing_input(token, iat_s, &expected);

@@ -29,8 +29,8 @@ struct route_options {
 struct route_owner {
 	void *arg;
 	const struct apns_observer *observer;
-	/* ExpiredProviderToken or InvalidProviderToken for a push of this generation: true when a newer
-	 * token is there. */
+	/* ExpiredProviderToken or InvalidProviderToken for a push of this generation: true when a
+	 * newer token is there. */
 	bool (*token_refused)(
 		void *arg, struct provider_token *token, unsigned generation, bool expired);
 };
@@ -42,17 +42,19 @@ enum err route_new(struct event_base *base, struct provider_token *token,
 /* No delivery may be in it (route_empty, or all given up). Accepts NULL. */
 void route_free(struct route *route);
 
-/* True when the route connects to where these options say. Another endpoint or proxy is another route. */
+/* True when the route connects to where these options say. Another endpoint or proxy is another
+ * route. */
 bool route_leads_to(const struct route *route, const struct route_options *options);
 
-/* New limits and certificates. fresh: old connections finish what they have and close (another set of
- * apps: APNs binds those at a connection's first push). */
+/* New limits and certificates. fresh: old connections finish what they have and close (another set
+ * of apps: APNs binds those at a connection's first push). */
 void route_configure(struct route *route, const struct route_options *options, bool fresh);
 
 /* Keeps connections open from now on. */
 void route_warm(struct route *route);
 
-/* Takes a new delivery in: it waits for a stream, or first until its device may be pushed to again. */
+/* Takes a new delivery in: it waits for a stream, or first until its device may be pushed to
+ * again. */
 void route_admit(struct route *route, struct delivery *delivery);
 
 /* Puts a delivery into its app's lane, at its end or, for another attempt, its beginning. */
@@ -61,8 +63,8 @@ void route_enqueue(struct route *route, struct delivery *delivery, bool again);
 /* Puts a delivery aside for a while. */
 void route_defer(struct route *route, struct delivery *delivery, int64_t pause_ms);
 
-/* Takes a delivery out of where it stands; a flying one is cancelled. False: it flew, and the end of
- * the request was sent already. */
+/* Takes a delivery out of where it stands; a flying one is cancelled. False: it flew, and the end
+ * of the request was sent already. */
 bool route_take(struct route *route, struct delivery *delivery);
 
 /* Hands what waits to connections, and writes. Not from inside a connection's callbacks. */

@@ -38,7 +38,8 @@ static enum err session_start(struct session *session)
 	rv = nghttp2_option_new(&option);
 	if (rv)
 		goto out;
-	/* nghttp2 would assume 100 until SETTINGS arrive; APNs allows one and says GOAWAY above it. */
+	/* nghttp2 would assume 100 until SETTINGS arrive; APNs allows one and says GOAWAY above
+	 * it. */
 	nghttp2_option_set_peer_max_concurrent_streams(option, 1);
 	session_set_callbacks(callbacks);
 	rv = nghttp2_session_client_new2(&session->h2, callbacks, session, option);
@@ -111,7 +112,8 @@ bool session_ids_are_short(const struct session *session)
 
 bool session_has_room(const struct session *session, size_t payload_len)
 {
-	/* The connection's window begins at 65,535 bytes (RFC 9113 6.9.2): every push fits some time. */
+	/* The connection's window begins at 65,535 bytes (RFC 9113 6.9.2): every push fits some
+	 * time. */
 	return !session->leaving && session->open_count < session_stream_limit(session) &&
 	       window_left(session) >= (int64_t)payload_len &&
 	       nghttp2_session_check_request_allowed(session->h2);

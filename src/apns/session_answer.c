@@ -111,7 +111,8 @@ static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *
 	return 0;
 }
 
-/* nghttp2 tells this while it hands the frame out: its bytes are not among the produced ones yet. */
+/* nghttp2 tells this while it hands the frame out: its bytes are not among the produced ones
+ * yet. */
 static int on_frame_send(nghttp2_session *h2, const nghttp2_frame *frame, void *user_data)
 {
 	struct session *session = user_data;

@@ -16,8 +16,8 @@ static int on_new_session(SSL *ssl, SSL_SESSION *session)
 {
 	struct tls_memory *memory = SSL_get_app_data(ssl);
 
-	/* A copy: OpenSSL spoils its own when the connection ends without a word, which says nothing
-	 * against the session. */
+	/* A copy: OpenSSL spoils its own when the connection ends without a word, which says
+	 * nothing against the session. */
 	SSL_SESSION_free(memory->session);
 	memory->session = SSL_SESSION_dup(session);
 	return 0; /* the reference stays OpenSSL's */

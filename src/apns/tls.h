@@ -27,8 +27,8 @@ void tls_memory_clear(struct tls_memory *memory);
 /* True when the handshake agreed on h2. There is no fall-back. */
 bool tls_speaks_h2(const SSL *ssl);
 
-/* Why the handshake failed, in words. ssl_error: of SSL_get_error(). True when it is a fault that an
- * administrator must mend (certificate, protocol), false when the network may be to blame. */
+/* Why the handshake failed, in words. ssl_error: of SSL_get_error(). True when it is a fault that
+ * an administrator must mend (certificate, protocol), false when the network may be to blame. */
 bool tls_fault(const SSL *ssl, int ssl_error, char *why, size_t why_size);
 
 #endif

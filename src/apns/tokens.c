@@ -42,7 +42,8 @@ bool apns_token_refused(void *arg, struct provider_token *token, unsigned genera
 	struct apns *apns = arg;
 	const struct provider_now now = apns_now();
 	unsigned before = provider_token_generation(token);
-	/* An `iat` in the future makes a token invalid; the key itself may be, and no new token helps. */
+	/* An `iat` in the future makes a token invalid; the key itself may be, and no new token
+	 * helps. */
 	bool again =
 		(expired || generation != before || provider_token_clock_jumped(token, &now)) &&
 		provider_token_expired(token, generation, &now);

@@ -17,7 +17,8 @@ static void heap_place(struct heap *heap, size_t index, struct heap_node *node)
 	node->index = index;
 }
 
-/* Moves the node from index to where it belongs: up while it is due before its parent, then down. */
+/* Moves the node from index to where it belongs: up while it is due before its parent, then
+ * down. */
 static void heap_sift(struct heap *heap, size_t index, struct heap_node *node)
 {
 	struct heap_node **nodes = heap->nodes;

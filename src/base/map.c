@@ -16,8 +16,8 @@ static pthread_once_t map_seed_once = PTHREAD_ONCE_INIT;
 
 static void map_make_seed(void)
 {
-	/* 16 bytes come at once or not at all (getrandom(2)). A sandbox that forbids the call leaves
-	 * us a hash that can be guessed: slower under attack, never wrong. */
+	/* 16 bytes come at once or not at all (getrandom(2)). A sandbox that forbids the call
+	 * leaves us a hash that can be guessed: slower under attack, never wrong. */
 	if (getrandom(map_seed, sizeof(map_seed), 0) != (ssize_t)sizeof(map_seed)) {
 		map_seed[0] = (uint64_t)clock_mono_us();
 		map_seed[1] = (uint64_t)(uintptr_t)&map_seed;
@@ -183,8 +183,9 @@ static uint64_t bits_reverse(uint64_t x)
 }
 
 /*
- * Counts bucket numbers up from their highest bit. When the table doubles, a bucket becomes two that
- * differ in a new highest bit, so they are neighbours in this order: what was walked stays walked.
+ * Counts bucket numbers up from their highest bit. When the table doubles, a bucket becomes two
+ * that differ in a new highest bit, so they are neighbours in this order: what was walked stays
+ * walked.
  */
 void map_walk(const struct map *map, uint64_t *at, void (*fn)(void *arg, struct map_node *node),
 	void *arg)

@@ -29,10 +29,10 @@ static bool unix_socket_address(struct sockaddr_un *addr, const char *path, cons
 
 /*
  * Two daemons that start at once would both find the path free or dead, and the later rename would
- * leave the earlier one deaf. So whoever looks at the path and then changes it holds a lock on a file
- * beside it, for these few system calls only, and takes the file away again. The file may therefore
- * vanish while another waits for its lock: that one holds nothing and begins anew. Nobody else can
- * open the file (0600) and hold us up.
+ * leave the earlier one deaf. So whoever looks at the path and then changes it holds a lock on a
+ * file beside it, for these few system calls only, and takes the file away again. The file may
+ * therefore vanish while another waits for its lock: that one holds nothing and begins anew. Nobody
+ * else can open the file (0600) and hold us up.
  */
 static int unix_socket_lock(const char *path, struct sockaddr_un *name)
 {
@@ -65,8 +65,8 @@ static void unix_socket_unlock(int fd, const struct sockaddr_un *name)
 }
 
 /*
- * ERR_OK: nothing is at the path, or a socket at which nobody listens any more. ERR_EXISTS: somebody
- * does, or it is no socket. ERR_IO: it cannot be told. *why gets a phrase.
+ * ERR_OK: nothing is at the path, or a socket at which nobody listens any more. ERR_EXISTS:
+ * somebody does, or it is no socket. ERR_IO: it cannot be told. *why gets a phrase.
  */
 static enum err unix_socket_probe(const struct sockaddr_un *addr, const char **why)
 {

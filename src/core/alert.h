@@ -9,8 +9,8 @@ void alert_of_call(struct body *body);
 
 /*
  * Appends the `aps` of an alert. The plain texts serve apps that know nothing of us, the keys those
- * that translate: KEY and KEY_TITLE, whose arguments are the count (where there is one), the name and the
- * text, and for the title the name. `mutable-content` wakes the app's service extension.
+ * that translate: KEY and KEY_TITLE, whose arguments are the count (where there is one), the name
+ * and the text, and for the title the name. `mutable-content` wakes the app's service extension.
  */
 void alert_write(const struct body *body, struct buf *out);
 

@@ -126,7 +126,8 @@ static enum err parse_choice(const struct field_spec *spec, const json_t *value,
 		if (spec->choices[i][0] == '\0')
 			continue;
 		if (text && !strcmp(text, spec->choices[i])) {
-			/* the enums stored here have no negative value: gcc and clang make them unsigned */
+			/* the enums stored here have no negative value: gcc and clang make them
+			 * unsigned */
 			*(unsigned *)member(out, spec) = i;
 			return ERR_OK;
 		}
@@ -194,7 +195,8 @@ static enum err parse_field(const struct field_spec *spec, bool wildcard, const 
 	return ERR_INVAL;
 }
 
-/* The field of an event with this name, whose first parent_len characters are those of its parent and a dot. */
+/* The field of an event with this name, whose first parent_len characters are those of its
+ * parent and a dot. */
 static enum event_field field_of(
 	uint64_t fields, const char *parent, size_t parent_len, const char *key)
 {
@@ -213,8 +215,8 @@ static enum event_field field_of(
 	return FIELD_COUNT;
 }
 
-/* Notes where the value of each field stands; null counts as absent. Members without a field are ignored, for
- * callers are newer than us sometimes. */
+/* Notes where the value of each field stands; null counts as absent. Members without a field are
+ * ignored, for callers are newer than us sometimes. */
 static void find_values(uint64_t fields, const char *parent, size_t parent_len, json_t *object,
 	json_t *values[FIELD_COUNT])
 {
@@ -325,8 +327,8 @@ static enum err load(const char *line, size_t len, json_t **root, struct event_e
 	return ERR_INVAL;
 }
 
-/* The text of a member, kept as a member of the root, so that one thing owns all. NULL where memory is short:
- * then the parsed value has to do. */
+/* The text of a member, kept as a member of the root, so that one thing owns all. NULL where memory
+ * is short: then the parsed value has to do. */
 static const char *keep_text(json_t *root, const char *line, size_t len, const char *name)
 {
 	struct buf text = {0};

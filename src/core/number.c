@@ -26,8 +26,8 @@ static bool number_starts(const char *text, const char *prefix)
 	return *prefix && !strncmp(text, prefix, strlen(prefix));
 }
 
-/* True where the `(0)` of `+49 (0)30 123456` begins: an international number with the national prefix
- * shown for those who dial from inside. It must not be dialled, hence not compared. */
+/* True where the `(0)` of `+49 (0)30 123456` begins: an international number with the national
+ * prefix shown for those who dial from inside. It must not be dialled, hence not compared. */
 static bool number_is_hint(
 	const struct number_rules *rules, const char *so_far, const char *rest, size_t rest_len)
 {
@@ -69,8 +69,8 @@ static bool number_read(
 
 /*
  * What follows the prefix, or NULL where the digits do not begin with it. An extension never begins
- * with 0, but it may begin with 1 or 8, the national prefixes of North America and Russia: there, short
- * digits are an extension. After a prefix there is a number, and none begins with 0.
+ * with 0, but it may begin with 1 or 8, the national prefixes of North America and Russia: there,
+ * short digits are an extension. After a prefix there is a number, and none begins with 0.
  */
 static const char *number_after(
 	const struct number_rules *rules, const char *digits, const char *prefix)

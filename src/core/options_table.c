@@ -12,7 +12,8 @@
 #define DAY_MS      (24 * HOUR_MS)
 #define YEAR_MS     (366 * DAY_MS)
 
-/* In the order of enum log_level, enum number_privacy, enum device_environment and enum device_mode. */
+/* In the order of enum log_level, enum number_privacy, enum device_environment and enum
+ * device_mode. */
 static const char *const log_levels[] = {"error", "warning", "notice", "info", "debug", NULL};
 static const char *const privacies[] = {"full", "masked", "none", NULL};
 static const char *const environments[] = {"", "auto", "production", "sandbox", NULL};

@@ -9,8 +9,9 @@
 static const char reason_unknown[] = "other";
 
 /*
- * Apple's "Handling notification responses from APNs". The live servers say BadEnvironmentKeyInToken
- * where the page says BadEnvironmentKeyIdInToken. GOAWAY names the same reasons.
+ * Apple's "Handling notification responses from APNs". The live servers say
+ * BadEnvironmentKeyInToken where the page says BadEnvironmentKeyIdInToken. GOAWAY names the same
+ * reasons.
  */
 static const struct known {
 	int status;
@@ -127,7 +128,8 @@ struct outcome push_outcome_classify(int status, const char *body, size_t body_l
 	root = body_load(body, body_len);
 	known = known_find(json_string_value(json_object_get(root, "reason")));
 	outcome.reason = known ? known->reason : reason_unknown;
-	/* Under a status not its own a reason is shown, not believed: it could cost a good token. */
+	/* Under a status not its own a reason is shown, not believed: it could cost a good
+	 * token. */
 	if (known && known->status == status) {
 		outcome.class = known->class;
 		outcome.retry = known->retry;

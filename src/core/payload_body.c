@@ -75,7 +75,8 @@ static void choose_name(struct body *body, struct buf *sanitised)
 	}
 }
 
-/* Writes the body again; true where it fits. Out of memory fits too: there is nothing to be gained. */
+/* Writes the body again; true where it fits. Out of memory fits too: there is nothing to be
+ * gained. */
 static bool write_fits(struct fit *fit)
 {
 	struct body *body = fit->body;
@@ -91,8 +92,8 @@ static bool write_fits(struct fit *fit)
 
 /*
  * Cuts *shown, which then points into part, as far as the body needs to fit, but not below floor.
- * False where that does not suffice: *shown is whole then. How much a byte weighs depends on how often the
- * text stands in the body and on what is escaped, so it is tried out.
+ * False where that does not suffice: *shown is whole then. How much a byte weighs depends on how
+ * often the text stands in the body and on what is escaped, so it is tried out.
  */
 static bool cut_until_fit(struct fit *fit, const char **shown, struct buf *part, size_t floor)
 {

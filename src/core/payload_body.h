@@ -31,7 +31,8 @@ struct body {
 	const char *names[3];
 	const char *name;
 
-	/* An alert (alert.h): title NULL is the name, words NULL is the text; body_fit() fills them in. */
+	/* An alert (alert.h): title NULL is the name, words NULL is the text; body_fit() fills
+	 * them in. */
 	const char *title, *words;
 	const char *loc_key, *loc_count, *thread, *category, *sound, *interruption_level;
 	bool title_is_name, words_are_text;
@@ -47,10 +48,12 @@ struct body body_of_call(const struct payload_call *call);
 size_t body_max_bytes(size_t bound, size_t tighter);
 
 /*
- * Writes the body with at most max_bytes. What does not fit is cut in this order, each only as far as it
- * has to be: the text, the name (not below 64 bytes), then data goes, then the name, and the number,
- * the URI, the callee, the Call-ID, conversation and message id are cut to 64 bytes in turn.
- * *truncated: something was cut. False where even that is too long; the body stands in out all the same.
+ * Writes the body with at most max_bytes. What does not fit is cut in this order, each only as far
+ * as it has to be: the text, the name (not below 64 bytes), then data goes, then the name, and the
+ * number, the URI, the callee, the Call-ID, conversation and message id are cut to 64 bytes in
+ * turn.
+ * *truncated: something was cut. False where even that is too long; the body stands in out all the
+ * same.
  */
 bool body_fit(struct body *body, body_write_fn *write, const void *arg, size_t max_bytes,
 	struct buf *out, bool *truncated);

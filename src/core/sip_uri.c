@@ -17,7 +17,8 @@ static bool sip_uri_is_space(char c)
 	return c == ' ' || c == '\t';
 }
 
-/* Narrows the text to what a name-addr has between its brackets (RFC 3261 20.10), else to itself. */
+/* Narrows the text to what a name-addr has between its brackets (RFC 3261 20.10), else to
+ * itself. */
 static void sip_uri_unwrap(const char **start, const char **end)
 {
 	const char *at = *start;

@@ -6,8 +6,9 @@
 #include <stddef.h>
 
 /*
- * What makes an address in a SIP URI, a tel URI, a name-addr (`"Alice" <sip:alice@example.com>`) or a
- * bare name. Scheme, password, port, URI parameters and headers are left out. Points into the text.
+ * What makes an address in a SIP URI, a tel URI, a name-addr (`"Alice" <sip:alice@example.com>`) or
+ * a bare name. Scheme, password, port, URI parameters and headers are left out. Points into the
+ * text.
  */
 struct sip_uri {
 	bool is_tel;

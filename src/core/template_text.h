@@ -25,7 +25,8 @@ struct placeholder {
 	const char *end; /* behind the brace */
 };
 
-/* The place of the next placeholder, NULL where there is none. out->end is NULL where it is not closed. */
+/* The place of the next placeholder, NULL where there is none. out->end is NULL where it is not
+ * closed. */
 const char *placeholder_find(const char *text, struct placeholder *out);
 
 /* True where there is such a placeholder in templates of this kind. */

@@ -7,8 +7,8 @@
 
 /*
  * The length of the character that begins at text, whose first byte is not ASCII. Where it is
- * broken, *bad is set and the length is that of its longest well-begun part (Unicode 3.9, table 3-7),
- * so that one lost byte costs one U+FFFD and not the characters after it.
+ * broken, *bad is set and the length is that of its longest well-begun part (Unicode 3.9, table
+ * 3-7), so that one lost byte costs one U+FFFD and not the characters after it.
  */
 static size_t utf8_step(const unsigned char *text, size_t len, bool *bad)
 {

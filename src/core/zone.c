@@ -87,7 +87,8 @@ static bool block_find(const uint8_t *data, size_t len, size_t time_bytes, struc
 	return true;
 }
 
-/* The offset of a local time type. The rest of it says how the clock is called, which nobody asks. */
+/* The offset of a local time type. The rest of it says how the clock is called, which nobody
+ * asks. */
 static bool block_offset(const struct block *block, size_t type, int32_t *out)
 {
 	int64_t offset_s;

@@ -17,7 +17,8 @@ enum zone_day_kind {
 struct zone_change {
 	enum zone_day_kind kind;
 	int day, week, month;
-	int32_t time_s; /* of that day by the clock that is left behind; -167 h to 167 h (RFC 8536 3.3.1) */
+	/* of that day by the clock that is left behind; -167 h to 167 h (RFC 8536 3.3.1) */
+	int32_t time_s;
 };
 
 struct zone_rule {
@@ -25,8 +26,8 @@ struct zone_rule {
 	struct zone_change start, end;  /* of daylight time */
 };
 
-/* text is what stands between the new-lines of the footer. ERR_INVAL for what is no TZ string, and for
- * daylight time without rules. */
+/* text is what stands between the new-lines of the footer. ERR_INVAL for what is no TZ string, and
+ * for daylight time without rules. */
 enum err zone_rule_parse(const char *text, struct zone_rule *out);
 
 /* As zone_offset_s(). */

@@ -9,9 +9,9 @@
 #include "client.h"
 
 /*
- * One question at a time: writes a line (with its LF), waits for the reply. text receives the reply as
- * it came, without its LF; *out is an object with a boolean `ok`, freed by the caller. Errors as those of
- * client.h, and ERR_CLOSED, ERR_LIMIT, ERR_PROTOCOL.
+ * One question at a time: writes a line (with its LF), waits for the reply. text receives the reply
+ * as it came, without its LF; *out is an object with a boolean `ok`, freed by the caller. Errors as
+ * those of client.h, and ERR_CLOSED, ERR_LIMIT, ERR_PROTOCOL.
  */
 enum err event_ask(struct client *client, const struct buf *line, struct buf *text, json_t **out);
 

@@ -22,9 +22,9 @@ struct batch {
 void batch_complain(int64_t line, const char *what);
 
 /*
- * Sends the events in order, many of them in flight, and waits for all replies; each refusal is told on
- * stderr, and the rest goes on. silence_ms: how long no reply may come. Errors as those of client.h,
- * and ERR_CLOSED, ERR_PROTOCOL, ERR_LIMIT; answered and refused are right then, too.
+ * Sends the events in order, many of them in flight, and waits for all replies; each refusal is
+ * told on stderr, and the rest goes on. silence_ms: how long no reply may come. Errors as those of
+ * client.h, and ERR_CLOSED, ERR_PROTOCOL, ERR_LIMIT; answered and refused are right then, too.
  */
 enum err batch_send(struct batch *batch, struct client *client, int64_t silence_ms);
 

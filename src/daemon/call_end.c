@@ -102,8 +102,9 @@ static void remember_unknown(struct flow *flow, const struct call_event *event, 
 		calls_remove_bare(calls, call);
 }
 
-/* Last user first: of those who share a phone the first one's push wakes it, and with that withdrawn, the
- * push of one who still rings would go out. Returns false where the call has no such user. */
+/* Last user first: of those who share a phone the first one's push wakes it, and with that
+ * withdrawn, the push of one who still rings would go out. Returns false where the call has no
+ * such user. */
 static bool end_callees(struct flow *flow, struct call *call, const char *user,
 	const struct call_event *event, struct ended *ended)
 {

@@ -22,7 +22,8 @@ static struct call_times times_of(const struct flow *flow, const struct request 
 		event_has(event, FIELD_RING_MS) ? event->ring_ms : flow->config->ring_timeout_ms;
 	struct call_times times = {.started_ms = now_ms};
 
-	/* A call cannot begin later than its event: a PBX whose clock runs ahead must not make it live longer. */
+	/* A call cannot begin later than its event: a PBX whose clock runs ahead must not make
+	 * it live longer. */
 	if (event_has(event, FIELD_STARTED_MS) && event->started_ms < now_ms)
 		times.started_ms = event->started_ms;
 	times.deadline_ms = times.started_ms + ring_ms;
@@ -41,7 +42,8 @@ static bool is_busy(const struct flow *flow, const char *user)
 	return false;
 }
 
-/* True when do-not-disturb silenced a call of this number to this user a moment ago (repeat-caller). */
+/* True when do-not-disturb silenced a call of this number to this user a moment ago
+ * (repeat-caller). */
 static bool is_repeated(const struct flow *flow, const char *user, const char *number)
 {
 	int64_t since_us = flow->ports.mono_us() - flow->config->repeat_caller_ms * 1000;

@@ -89,7 +89,8 @@ static bool wants(const struct push_owner *owner, const struct target *target)
 	return callee->state == CALL_RINGING && !target->out;
 }
 
-/* An alert rings once: it is repeated while the call lives, and closed where it came too late to be withdrawn. */
+/* An alert rings once: it is repeated while the call lives, and closed where it came too late to
+ * be withdrawn. */
 static void alert_accepted(struct flow *flow, struct callee *callee, struct target *target)
 {
 	if (callee->state != CALL_RINGING)

@@ -7,7 +7,8 @@
 
 #include <pbxpush/base/log.h>
 
-/* A phone in alert mode was told of a call that is over: it stops repeating, and gets the closing alert. */
+/* A phone in alert mode was told of a call that is over: it stops repeating, and gets the
+ * closing alert. */
 static void close_alert(struct flow *flow, struct callee *callee, struct target *target)
 {
 	target->send_at_us = 0;
@@ -227,8 +228,8 @@ void callee_forget(struct flow *flow, struct callee *callee)
 	calls_remove_callee(&flow->calls, callee);
 }
 
-/* A VoIP push that no REGISTER followed, in a call that lived to its deadline: the app showed no call, for
- * which iOS punishes it in the end (ghost-limit). */
+/* A VoIP push that no REGISTER followed, in a call that lived to its deadline: the app showed no
+ * call, for which iOS punishes it in the end (ghost-limit). */
 static void note_ghosts(struct flow *flow, const struct callee *callee)
 {
 	for (size_t i = 0; i < callee->target_count; i++) {

@@ -43,7 +43,8 @@ static const char *clean(const char *given, char out[NUMBER_SIZE])
 	return out[0] ? out : NULL;
 }
 
-/* E.164 where the rules know, else as given; of a URI the user part, where it looks like a number. */
+/* E.164 where the rules know, else as given; of a URI the user part, where it looks like a
+ * number. */
 static const char *number_to_show(
 	const struct call_event *event, const struct number_rules *rules, char out[NUMBER_SIZE])
 {

@@ -6,7 +6,8 @@
 #include <pbxpush/core/number.h>
 #include <pbxpush/core/options.h>
 
-/* Who is calling or writing, as one app may show it. Borrowed from the event and the configuration. */
+/* Who is calling or writing, as one app may show it. Borrowed from the event and the
+ * configuration. */
 struct caller {
 	const char *name, *number,
 		*uri;           /* NULL where there is none, or [app] caller-id keeps it in */
@@ -19,7 +20,8 @@ struct caller {
 void caller_fill(const struct call_event *event, const struct config *config,
 	const struct number_rules *rules, const struct config_app *app, struct caller *out);
 
-/* The number by which lists see the caller: normalized, or "anonymous". False where there is none. */
+/* The number by which lists see the caller: normalized, or "anonymous". False where there is
+ * none. */
 bool caller_key(
 	const struct call_event *event, const struct number_rules *rules, char out[NUMBER_SIZE]);
 

@@ -14,7 +14,8 @@
 
 /*
  * The table of calls. A `call` is a Call-ID; under it there is a `callee` for each user and attempt
- * that the PBX asked about; a callee has a `target` for each device. Times in *_us are monotonic, in *_ms Unix.
+ * that the PBX asked about; a callee has a `target` for each device. Times in *_us are monotonic,
+ * in *_ms Unix.
  */
 
 /* A client that waits for the answer to a `call`. */
@@ -68,7 +69,8 @@ struct call {
 	struct map_node by_id;
 	struct heap_node due; /* only while it has no callee: an end that overtook its call */
 	struct callee_list callees;
-	/* An `answer` or `end` for every user: later events of attempts up to over_attempt are over too. */
+	/* An `answer` or `end` for every user: later events of attempts up to over_attempt are
+	 * over too. */
 	bool over;
 	enum call_state over_state;
 	int64_t over_attempt;
@@ -91,7 +93,8 @@ struct call *calls_find(const struct calls *calls, const char *id);
 /* Finds or adds. NULL: no memory. */
 struct call *calls_get(struct calls *calls, const char *id);
 
-/* The callee of this user and attempt; attempt 0: the latest attempt of the user. NULL where there is none. */
+/* The callee of this user and attempt; attempt 0: the latest attempt of the user. NULL where
+ * there is none. */
 struct callee *call_find_callee(const struct call *call, const char *user, int attempt);
 
 /* The first, or with `after` the next, callee of a user in any call; of a uuid likewise. */
@@ -116,11 +119,12 @@ void calls_remove_bare(struct calls *calls, struct call *call);
 /* The callee needs its event no longer. */
 void callee_free_event(struct callee *callee);
 
-/* Target of this name, or with this token; NULL where there is none. Empty strings match nothing. */
+/* Target of this name, or with this token; NULL where there is none. Empty strings match
+ * nothing. */
 struct target *callee_find_target(struct callee *callee, const char *name, const char *token);
 
-/* True while a push is in flight, or one may still be built from the event: also for a phone that another user
- * of the call shares. */
+/* True while a push is in flight, or one may still be built from the event: also for a phone that
+ * another user of the call shares. */
 bool callee_has_pushes(const struct callee *callee);
 
 #endif

@@ -43,7 +43,8 @@ static void fault_template(struct loader *loader, int line, const struct config_
 	config_fault(loader, line, "[app %s] %s = \"%s\": %s", app->bundle_id, key, value, why);
 }
 
-/* A template's text: one that we bring along, or a file. NULL after a fault; freed by the caller. */
+/* A template's text: one that we bring along, or a file. NULL after a fault; freed by the
+ * caller. */
 static char *read_template(struct loader *loader, int line, const struct config_app *app,
 	const char *key, const char *value)
 {

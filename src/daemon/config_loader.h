@@ -27,7 +27,7 @@ struct loader {
 		[256]; /* our own copy: libinih keeps 49 characters, a bundle id may be longer */
 	bool section_known;
 	struct config_app *app; /* of the section, NULL outside [app …] */
-	int *set_at; /* line at which each row of the option table was set; of apps: in this section */
+	int *set_at;            /* line at which each option was set; of apps: in this section */
 	struct app_place *app_places;
 };
 

@@ -25,15 +25,16 @@ struct daemon {
 	struct status_server *status;
 	struct flow *flow;
 	struct status_view view;
-	/* The flow needs the socket's replies, the socket the flow's sink: this one stands in between. */
+	/* The flow needs the socket's replies, the socket the flow's sink: this one stands in
+	 * between. */
 	struct reply_port replies;
 	enum phase phase;
 	int64_t phase_ends_us;
 	struct event *wake, *tick, *watchdog, *drain, *stored, *sigterm, *sigint, *sighup;
 };
 
-/* Each hands what the configuration says to a module, at the start and after a reload. On failure nothing
- * has changed in that module, and why says what is wrong. */
+/* Each hands what the configuration says to a module, at the start and after a reload. On failure
+ * nothing has changed in that module, and why says what is wrong. */
 enum err daemon_apply_apns(
 	struct daemon *daemon, const struct config *config, char *why, size_t why_size);
 enum err daemon_apply_events(

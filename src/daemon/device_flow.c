@@ -153,8 +153,8 @@ static struct target *target_of_phone(
 	return target ? target : callee_find_target(callee, phone->was, phone->alert_token);
 }
 
-/* A REGISTER of a phone that is being woken releases those who wait for it. One that names nothing we
- * know may be that phone; one of another device, or with another token, is not. */
+/* A REGISTER of a phone that is being woken releases those who wait for it. One that names nothing
+ * we know may be that phone; one of another device, or with another token, is not. */
 static void wake_callee(
 	struct flow *flow, struct callee *callee, const struct phone *phone, const char *device)
 {
@@ -218,7 +218,8 @@ static bool was_pushed(const struct target *target)
 	return target->result != DEVICE_WITHDRAWN && target->result != DEVICE_REJECTED;
 }
 
-/* The target of this phone in a callee, or for a phone that identifies nothing, the first one pushed to. */
+/* The target of this phone in a callee, or for a phone that identifies nothing, the first one
+ * pushed to. */
 static const struct target *pushed_target(
 	struct callee *callee, const struct phone *phone, const char *device)
 {
@@ -354,7 +355,8 @@ static enum err forget_devices(struct flow *flow, const char *user, const char *
 		*known = deleted > 0;
 		return err;
 	}
-	/* one after another, since each deletion ends what a lookup borrowed; the last one answers */
+	/* one after another, since each deletion ends what a lookup borrowed; the last one
+	 * answers */
 	while (directory_devices(directory, user, flow->devices, FLOW_DEVICES_MAX) > 1) {
 		snprintf(name, sizeof(name), "%s", flow->devices[0].name);
 		if (directory_forget(directory, user, name, &deleted, NULL, NULL) || !deleted)

@@ -70,7 +70,8 @@ struct buf *flow_reply_begin(struct flow *flow, const struct request *request);
 void flow_reply_end(struct flow *flow, const struct request *request);
 
 /* A reply that waits for the disk: hand flow_stored and the struct to the directory, then
- * flow_store_reply() with what flow_reply_begin() began, or flow_store_failed() where the directory refused. */
+ * flow_store_reply() with what flow_reply_begin() began, or flow_store_failed() where the
+ * directory refused. */
 struct storing;
 struct storing *flow_store_begin(struct flow *flow, struct request *request);
 void flow_stored(void *storing, enum err err);
@@ -84,8 +85,8 @@ bool flow_user(struct flow *flow, struct request *request, const char *text, cha
 /* A number or user as logs and the status may show it. Borrowed until the fourth next call. */
 const char *flow_shown(const struct flow *flow, const char *text);
 
-/* A Call-ID as one word of a log line, so that a strange one cannot pose as further fields. Borrowed until the
- * fourth next call. */
+/* A Call-ID as one word of a log line, so that a strange one cannot pose as further fields.
+ * Borrowed until the fourth next call. */
 const char *flow_word(const char *text);
 
 /* Begins an entry in the call's timeline; close with timeline_end(flow->ports.timeline). */
@@ -93,8 +94,8 @@ struct buf *flow_story(struct flow *flow, const char *call_id, const char *uuid,
 
 /* ---- callee.c: state, waiters, replies ---- */
 
-/* The one place where a callee changes its state. Anything but RINGING ends pushing: pending pushes are
- * withdrawn. Returns how many. device (or NULL): which phone it was. */
+/* The one place where a callee changes its state. Anything but RINGING ends pushing: pending pushes
+ * are withdrawn. Returns how many. device (or NULL): which phone it was. */
 size_t callee_set_state(
 	struct flow *flow, struct callee *callee, enum call_state state, const char *device);
 
@@ -117,14 +118,14 @@ void callee_run_due(struct flow *flow, struct callee *callee);
 /* Forgets a callee; pushes in flight lose it, waiters must have gone. */
 void callee_forget(struct flow *flow, struct callee *callee);
 
-/* Answers the waiters with the call as it stands, whatever they wait for. time_up: the call is over;
- * else it goes on without us, and a phone that is being woken will still register. */
+/* Answers the waiters with the call as it stands, whatever they wait for. time_up: the call is
+ * over; else it goes on without us, and a phone that is being woken will still register. */
 void callee_release_all(struct flow *flow, struct callee *callee, bool time_up);
 
 /* ---- verdict.c: how a call stands ---- */
 
-/* time_up: the waiter's time, or the call's, is over. device NULL: every device. Fills verdict, rule,
- * registered_*, and the devices (in flow->report). */
+/* time_up: the waiter's time, or the call's, is over. device NULL: every device. Fills verdict,
+ * rule, registered_*, and the devices (in flow->report). */
 void callee_stands(struct flow *flow, struct callee *callee, const char *device,
 	enum wait_mode wait, bool time_up, struct reply_call *out);
 
@@ -136,8 +137,9 @@ bool callee_pushes_are_told(
 /* A push to the target is on its way or was accepted, or it rings without one. */
 bool target_is_waking(const struct target *target);
 
-/* The target with this token, in any user of the callee's call and attempt, that has a push of its own: the one
- * that wakes the phone, else one whose push has come to nothing. NULL where there is none. */
+/* The target with this token, in any user of the callee's call and attempt, that has a push of its
+ * own: the one that wakes the phone, else one whose push has come to nothing. NULL where there
+ * is none. */
 const struct target *callee_find_carrier(const struct callee *callee, const char *token);
 
 /* The target is being woken, or was, by its own push or by another user's. */
@@ -154,8 +156,8 @@ struct call_facts {
 	int64_t started_ms, expires_ms;
 };
 
-/* What the body of a call is written from. Borrowed from the event, facts, target and the configuration: to be used
- * at once. */
+/* What the body of a call is written from. Borrowed from the event, facts, target and the
+ * configuration: to be used at once. */
 struct call_body {
 	struct payload_call call;
 	struct caller caller;
@@ -171,8 +173,8 @@ void callee_own_pushes(struct callee *callee);
 /* Sends the push of a pending target. */
 void callee_push(struct flow *flow, struct callee *callee, struct target *target);
 
-/* Calls a pending push back; true where it surely was not sent. Another user of the call whose phone
- * this is gets its own push then. */
+/* Calls a pending push back; true where it surely was not sent. Another user of the call whose
+ * phone this is gets its own push then. */
 bool callee_withdraw(struct flow *flow, struct callee *callee, struct target *target,
 	enum device_result result, enum skip_reason skip);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What is not a call: missed calls, voicemail, messages and refreshes, to the ordinary token. Never a VoIP push. */
+/* What is not a call: missed calls, voicemail, messages and refreshes, to the ordinary token.
+ * Never a VoIP push. */
 #include <pbxpush/core/news.h>
 
 #include <stdlib.h>
@@ -108,7 +109,8 @@ static int64_t describe(struct flow *flow, struct push_owner *owner, const struc
 		write_event(flow, item, target);
 	request->payload = flow->payload.failed ? NULL : flow->payload.data;
 	request->payload_len = flow->payload.len;
-	/* Apple: a background push has priority 5; 5 is right too for what shall not light the screen */
+	/* Apple: a background push has priority 5; 5 is right too for what shall not light the
+	 * screen */
 	request->priority = target->push == PUSH_BACKGROUND || item->silent ? 5 : 10;
 	request->expiration_s = expiration_ms ? (flow->ports.wall_ms() + expiration_ms) / 1000 : 0;
 	request->collapse_id = item->kind == NEWS_CALL_CLOSED ? item->uuid : NULL;

@@ -4,7 +4,8 @@
 
 #include <stdint.h>
 
-/* Tells systemd something (sd_notify(3)): lines like `READY=1`. Does nothing without $NOTIFY_SOCKET. */
+/* Tells systemd something (sd_notify(3)): lines like `READY=1`. Does nothing without
+ * $NOTIFY_SOCKET. */
 void notify_send(const char *state);
 
 /* How often WATCHDOG=1 is wanted: half of what systemd allows, in microseconds; 0: not at all. */

@@ -174,8 +174,8 @@ static void tell_push(const struct push *push, const struct push_result *result)
 	timeline_end(flow->ports.timeline);
 }
 
-/* Two refusals have a second chance, each once: a token of `environment = auto` may belong to the other
- * environment (FAULTS 25), and a payload that was too large may be smaller (FAULTS 27). */
+/* Two refusals have a second chance, each once: a token of `environment = auto` may belong to the
+ * other environment (FAULTS 25), and a payload that was too large may be smaller (FAULTS 27). */
 static bool send_again(struct push *push, const struct push_result *result)
 {
 	struct target *target = push->target;
@@ -198,7 +198,8 @@ static bool send_again(struct push *push, const struct push_result *result)
 	return true;
 }
 
-/* True where the token is dead now: it was not registered again after the time that a 410 names (FAULTS 24). */
+/* True where the token is dead now: it was not registered again after the time that a 410 names
+ * (FAULTS 24). */
 static bool keep_token_state(struct push *push, const struct push_result *result)
 {
 	struct directory *directory = push->flow->ports.directory;

@@ -9,8 +9,8 @@
 #include <pbxpush/core/ports.h>
 
 /*
- * One device that an event is about, and the push to it (push.c). Times in *_us are monotonic. The owner of a
- * target is what the event became: a callee of a call, or news.
+ * One device that an event is about, and the push to it (push.c). Times in *_us are monotonic. The
+ * owner of a target is what the event became: a callee of a call, or news.
  */
 
 struct flow;
@@ -25,8 +25,9 @@ struct push_owner {
 	const char *user;           /* the AOR that the devices belong to */
 	int64_t read_us;            /* when the event was read */
 
-	/* Fills what depends on the event: priority, expiration, collapse id, payload (borrowed until
-	 * send() has returned). shrink: the payload was too large, make it smaller. Returns the deadline. */
+	/* Fills what depends on the event: priority, expiration, collapse id, payload (borrowed
+	 * until send() has returned). shrink: the payload was too large, make it smaller.
+	 * Returns the deadline. */
 	int64_t (*describe)(struct flow *flow, struct push_owner *owner,
 		const struct target *target, bool shrink, struct push_request *request);
 
@@ -62,11 +63,12 @@ struct target {
 /* Frees what a target holds. No push of it may be in flight. */
 void target_clear(struct target *target);
 
-/* Sends the push of a pending target. False where the transport did not take it: the target has failed. */
+/* Sends the push of a pending target. False where the transport did not take it: the target has
+ * failed. */
 bool push_start(struct flow *flow, struct push_owner *owner, struct target *target);
 
-/* Calls a push back. Withdrawn (or not sent yet): the target gets result and skip. Too late: it stays
- * pending, and its owner will hear. */
+/* Calls a push back. Withdrawn (or not sent yet): the target gets result and skip. Too late: it
+ * stays pending, and its owner will hear. */
 enum cancel_result push_cancel(
 	struct flow *flow, struct target *target, enum device_result result, enum skip_reason skip);
 

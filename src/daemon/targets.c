@@ -47,7 +47,8 @@ void target_choose_environment(
 	target->environment = environment == ENVIRONMENT_SANDBOX ? PUSH_SANDBOX : PUSH_PRODUCTION;
 }
 
-/* Past the ghost-limit a device that can be alerted is no longer sent VoIP pushes, until it registers. */
+/* Past the ghost-limit a device that can be alerted is no longer sent VoIP pushes, until it
+ * registers. */
 static bool is_ghostly(const struct flow *flow, const struct device *device)
 {
 	return flow->config->ghost_limit && device->ghosts >= flow->config->ghost_limit &&

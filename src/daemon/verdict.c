@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* How a call stands, as its reply says it (CONTRACT 2.1). Reads the callee, changes nothing of it. */
+/* How a call stands, as its reply says it (CONTRACT 2.1). Reads the callee, changes nothing of
+ * it. */
 #include "flow_internal.h"
 
 #include <string.h>

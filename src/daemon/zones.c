@@ -81,7 +81,8 @@ const struct zone *zones_get(void *self, const char *name)
 		return NULL;
 	strcpy(known->name, name);
 	known->zone = read_zone(name);
-	if (!known->zone) { /* not kept: tzdata may be installed meanwhile, and names come from outside */
+	/* Not kept: tzdata may be installed meanwhile, and names come from outside. */
+	if (!known->zone) {
 		free(known);
 		return NULL;
 	}

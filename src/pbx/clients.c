@@ -116,7 +116,8 @@ static void client_forget_replies(struct client *client)
 	client->sent = 0;
 }
 
-/* Gives the client up: memory is short, and a reply that is missing must not look like one to come. */
+/* Gives the client up: memory is short, and a reply that is missing must not look like one to
+ * come. */
 static void client_drop(struct client *client)
 {
 	log_warning("events", "client %llu (uid %u) is dropped: out of memory",
@@ -142,9 +143,9 @@ static void client_watch(struct client *client, short what)
 }
 
 /*
- * Decides what the client waits for, after anything that may have changed it. Frees the client when all
- * is done. After a half-close poll(2) would call a level-triggered reader for ever; edge-triggered it
- * calls once more, when the other half closes too.
+ * Decides what the client waits for, after anything that may have changed it. Frees the client when
+ * all is done. After a half-close poll(2) would call a level-triggered reader for ever;
+ * edge-triggered it calls once more, when the other half closes too.
  */
 static void client_settle(struct client *client)
 {

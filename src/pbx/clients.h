@@ -12,10 +12,12 @@
 struct event_base;
 
 /*
- * The connected clients of the event socket: their lines go to the sink, the replies come back to them.
+ * The connected clients of the event socket: their lines go to the sink, the replies come back to
+ * them.
  *
- * What one client can make us hold is bounded: its unread replies (then its lines wait), its unanswered
- * lines, one line's memory. What it can make us do before others have their turn is bounded too.
+ * What one client can make us hold is bounded: its unread replies (then its lines wait), its
+ * unanswered lines, one line's memory. What it can make us do before others have their turn is
+ * bounded too.
  */
 struct clients;
 

@@ -38,7 +38,8 @@ void line_reader_end(struct line_reader *reader)
 	reader->ended = true;
 }
 
-/* Everything has been read: one long line must not keep its memory for as long as the client stays. */
+/* Everything has been read: one long line must not keep its memory for as long as the client
+ * stays. */
 static void line_reader_empty(struct line_reader *reader)
 {
 	reader->start = reader->end = reader->scanned = 0;

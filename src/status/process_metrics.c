@@ -39,7 +39,8 @@ static bool read_file(const char *path, char *text, size_t size)
 	return len > 0;
 }
 
-/* Seconds between the epoch and the boot, from /proc/stat, whose first lines (one a CPU) may be long. */
+/* Seconds between the epoch and the boot, from /proc/stat, whose first lines (one a CPU) may be
+ * long. */
 static long long boot_time_s(void)
 {
 	FILE *file = fopen("/proc/stat", "re");

@@ -227,10 +227,10 @@ static int status_count_event(const struct event_base *base, const struct event 
 }
 
 /*
- * evhttp of libevent 2.1 has no bound on its connections and tells nobody when one closes. So we count
- * those that open, and when the count reaches the bound, we look which descriptors in the loop belong
- * to the socket. At the bound we stop accepting: who comes waits in the kernel's queue until one of
- * the others has finished or timed out.
+ * evhttp of libevent 2.1 has no bound on its connections and tells nobody when one closes. So we
+ * count those that open, and when the count reaches the bound, we look which descriptors in the
+ * loop belong to the socket. At the bound we stop accepting: who comes waits in the kernel's queue
+ * until one of the others has finished or timed out.
  */
 static size_t status_open_connections(const struct status_server *server)
 {

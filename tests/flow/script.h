@@ -8,11 +8,13 @@
  * The language of the flow tests. A scenario is a text: its first line is its name, a sentence, and
  * each further line is a step. It has a world of its own.
  *
- *   set calls.remember 5m            an option, as in the configuration file; `app.` is com.example.phone
+ *   set calls.remember 5m            an option, as in the configuration file; `app.` is
+ *   com.example.phone
  *   team com.example.other XYZ987…   another app, `drop com.example.other` takes it away
  *   phone 1001 iphone a [FIELD=V …]  a token is stored for a user's device; `-`: no voip token
  *
- *   > call c1 1001 wait=register     an event; words without `=` are its first fields (see script_event.c)
+ *   > call c1 1001 wait=register     an event; words without `=` are its first fields (see
+ *   script_event.c)
  *   > {'event':'ping'}               or any line, with ' for "
  *   2> …   calls> …                  from the second client; from one that is no admin
  *

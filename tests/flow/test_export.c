@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* `export`: the events that restore what is stored, and nothing that is not. A directory as small as
- * these is one page; tests/system/test_bulk.py turns many. */
+/* `export`: the events that restore what is stored, and nothing that is not. A directory as small
+ * as these is one page; tests/system/test_bulk.py turns many. */
 #include "script.h"
 
 static const struct scenario scenarios[] = {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What is not a call (CONTRACT 2.4), alert mode's closing alert, and what the daemon tells by itself. */
+/* What is not a call (CONTRACT 2.4), alert mode's closing alert, and what the daemon tells by
+ * itself. */
 #include "script.h"
 
 static const struct scenario scenarios[] = {

@@ -5,8 +5,8 @@
 
 #include <pbxpush/pbx/line_reader.h>
 
-/* Build with -fsanitize=fuzzer,address,undefined. However a stream is cut into pieces, the same lines
- * come out as from looking at the whole of it. */
+/* Build with -fsanitize=fuzzer,address,undefined. However a stream is cut into pieces, the same
+ * lines come out as from looking at the whole of it. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check(bool holds)

@@ -9,8 +9,8 @@
 #include <pbxpush/core/push.h>
 #include <pbxpush/core/template.h>
 
-/* Build with -fsanitize=fuzzer,address,undefined; conf/payload is the corpus. Whatever template is taken,
- * it makes JSON of any call, with an `aps`, of a size that Apple takes. */
+/* Build with -fsanitize=fuzzer,address,undefined; conf/payload is the corpus. Whatever template is
+ * taken, it makes JSON of any call, with an `aps`, of a size that Apple takes. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check(bool holds)

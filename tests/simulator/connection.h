@@ -8,7 +8,7 @@ enum sim_conn_state {
 	SIM_HANDSHAKE,
 	SIM_OPEN,
 	SIM_CLOSING,   /* what was answered goes out, nothing more is read as HTTP/2 */
-	SIM_LINGERING, /* FIN is out; the rest is thrown away, so that no RST overtakes our GOAWAY */
+	SIM_LINGERING, /* FIN is out; the rest is thrown away: no RST overtakes our GOAWAY */
 };
 
 struct sim_conn {

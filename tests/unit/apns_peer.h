@@ -14,8 +14,9 @@
 #include <unistd.h>
 
 /*
- * A push service that does what a test tells it, over real TLS on a free port of loopback and in the
- * test's own event loop. Each request is shown to `script`, which answers, or does something else.
+ * A push service that does what a test tells it, over real TLS on a free port of loopback and in
+ * the test's own event loop. Each request is shown to `script`, which answers, or does something
+ * else.
  */
 #define PEER_CONNECTIONS_MAX 256
 
@@ -342,8 +343,8 @@ static inline int peer_on_alpn(SSL *ssl, const unsigned char **out, unsigned cha
 	return SSL_TLSEXT_ERR_OK;
 }
 
-/* A certificate of its own for `names` (as in subjectAltName), valid from now for `days`. The caller
- * frees both. */
+/* A certificate of its own for `names` (as in subjectAltName), valid from now for `days`. The
+ * caller frees both. */
 static inline X509 *peer_certificate(const char *names, long days, EVP_PKEY **key)
 {
 	X509 *cert = X509_new();

@@ -184,7 +184,8 @@ static void a_silent_stream_is_given_up_alone(void **state)
 	assert_string_equal(world->retry_reason, "ambiguous");
 }
 
-/* Half-open: the peer is gone and nothing says so. New pushes do not wait for the old one's fate. */
+/* Half-open: the peer is gone and nothing says so. New pushes do not wait for the old one's
+ * fate. */
 static void silence_sends_the_next_elsewhere(void **state)
 {
 	struct world *world = *state;

@@ -279,7 +279,8 @@ static void race_once(struct place *place)
 	close(end[0]);
 }
 
-/* Daemons that start at once, over nothing and over a dead socket: one wins, and it can be reached. */
+/* Daemons that start at once, over nothing and over a dead socket: one wins, and it can be
+ * reached. */
 static void test_race(void **state)
 {
 	struct place *place = *state;

@@ -80,7 +80,8 @@ static void known_changes(void **state)
 	}
 }
 
-/* The C library reads the same files: it must agree, here and across every change that we report. */
+/* The C library reads the same files: it must agree, here and across every change that we
+ * report. */
 static void agrees_with_the_c_library(void **state)
 {
 	static const char *const names[] = {"Europe/Berlin", "America/New_York",

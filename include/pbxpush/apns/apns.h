@@ -12,9 +12,10 @@
 struct event_base;
 
 /*
- * The APNs sender: provider tokens, pools of HTTP/2 connections (a route is one environment, team and
- * key), the queue in front of the stream limit, retries that are safe. Implements the transport port.
- * Runs on the thread of its event_base; what may block (getaddrinfo, files) runs on workers of its own.
+ * The APNs sender: provider tokens, pools of HTTP/2 connections (a route is one environment, team
+ * and key), the queue in front of the stream limit, retries that are safe. Implements the transport
+ * port. Runs on the thread of its event_base; what may block (getaddrinfo, files) runs on workers
+ * of its own.
  */
 struct apns;
 
@@ -46,8 +47,9 @@ enum err apns_new(struct event_base *base, const struct apns_options *options,
 	const struct apns_app *apps, size_t app_count, const struct apns_observer *observer,
 	struct apns **out, char *why, size_t why_size);
 
-/* After a reload: new hosts, keys, limits. Old connections finish what they have and close; waiting pushes move. On
- * failure nothing has changed. Changed key files are read again even under the same name. */
+/* After a reload: new hosts, keys, limits. Old connections finish what they have and close; waiting
+ * pushes move. On failure nothing has changed. Changed key files are read again even under the
+ * same name. */
 enum err apns_reconfigure(struct apns *apns, const struct apns_options *options,
 	const struct apns_app *apps, size_t app_count, char *why, size_t why_size);
 
@@ -59,7 +61,8 @@ enum err apns_check_key(const char *path, char *why, size_t why_size);
 /* Pushes that have not been answered, waiting ones included. */
 size_t apns_pending(const struct apns *apns);
 
-/* Calls every outstanding `done` (PUSH_NOT_SENT or PUSH_AMBIGUOUS, reason "connection"), closes. Accepts NULL. */
+/* Calls every outstanding `done` (PUSH_NOT_SENT or PUSH_AMBIGUOUS, reason "connection"), closes.
+ * Accepts NULL. */
 void apns_free(struct apns *apns);
 
 /* One route as the status shows it. Strings are borrowed for the callback. */

@@ -11,8 +11,8 @@
 /*
  * The provider token of one key: the JWT (RFC 7519, ES256 of RFC 7518 3.4) that stands in
  * `authorization`. Apple wants one a key, 20 to 60 minutes old, for every connection; so there is
- * one of these for the whole daemon. Its age is measured on the monotonic clock, `iat` is wall time.
- * No clock in here: time and randomness come in as arguments.
+ * one of these for the whole daemon. Its age is measured on the monotonic clock, `iat` is wall
+ * time. No clock in here: time and randomness come in as arguments.
  */
 struct provider_token;
 

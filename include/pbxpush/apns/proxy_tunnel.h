@@ -18,7 +18,8 @@ enum tunnel_state { TUNNEL_MORE, TUNNEL_OPEN, TUNNEL_REFUSED };
 
 /*
  * Reads the proxy's answer so far. TUNNEL_REFUSED comes with a sentence in why, and alarm set where
- * the configuration is to blame (407). Bytes after the head are a refusal too: in TLS we speak first.
+ * the configuration is to blame (407). Bytes after the head are a refusal too: in TLS we speak
+ * first.
  */
 enum tunnel_state tunnel_answer(
 	const char *data, size_t len, bool *alarm, char *why, size_t why_size);

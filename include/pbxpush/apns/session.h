@@ -10,9 +10,9 @@
 #include <pbxpush/base/err.h>
 
 /*
- * HTTP/2 as a client of APNs speaks it: bytes in, bytes out, no socket and no clock. Nothing is called
- * back: what ended is fetched with session_next_ended() after session_receive(), so that its owner
- * may do as it likes with the session then.
+ * HTTP/2 as a client of APNs speaks it: bytes in, bytes out, no socket and no clock. Nothing is
+ * called back: what ended is fetched with session_next_ended() after session_receive(), so that its
+ * owner may do as it likes with the session then.
  */
 struct session;
 
@@ -64,8 +64,8 @@ void session_free(struct session *session);
 /* ---- requests ---- */
 
 /*
- * True when a request of payload_len may be submitted now: the peer's limit of streams (1 before its
- * SETTINGS) and its window have room and no GOAWAY was seen.
+ * True when a request of payload_len may be submitted now: the peer's limit of streams (1 before
+ * its SETTINGS) and its window have room and no GOAWAY was seen.
  */
 bool session_has_room(const struct session *session, size_t payload_len);
 
@@ -83,8 +83,8 @@ void session_cancel(struct session *session, struct stream *stream);
 /* Gives up, as timed out, the streams submitted at or before since_us; fetch them as ended. */
 void session_expire(struct session *session, int64_t since_us);
 
-/* Gives up the streams that are surely unsent, because the peer reads no more: they can go elsewhere. Fetch
- * them as ended. */
+/* Gives up the streams that are surely unsent, because the peer reads no more: they can go
+ * elsewhere. Fetch them as ended. */
 void session_shed(struct session *session);
 
 /* The next stream that ended, or NULL. */
@@ -139,7 +139,8 @@ bool session_peer_is_leaving(const struct session *session);
 const char *session_goaway_data(const struct session *session, size_t *len);
 uint32_t session_goaway_error(const struct session *session);
 
-/* The `date` header of the last answer as Unix time, -1 where none came. Parses: not for every answer. */
+/* The `date` header of the last answer as Unix time, -1 where none came. Parses: not for every
+ * answer. */
 int64_t session_date_s(const struct session *session);
 
 /* For tests: the id of the next stream (RFC 9113 5.1.1 spends them). */

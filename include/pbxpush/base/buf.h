@@ -8,8 +8,8 @@
 
 /*
  * A text that grows. An allocation that fails sets `failed` and makes every later addition do
- * nothing, so that a writer checks once, at its end. `data` is always NUL-terminated after the first
- * addition and may hold NUL bytes before that. `{0}` is an empty one.
+ * nothing, so that a writer checks once, at its end. `data` is always NUL-terminated after the
+ * first addition and may hold NUL bytes before that. `{0}` is an empty one.
  */
 struct buf {
 	char *data;
@@ -55,7 +55,8 @@ void buf_add_json(struct buf *buf, const char *str);
 /* The text ("" where empty). Borrowed until the next change of buf. */
 const char *buf_str(const struct buf *buf);
 
-/* Hands the text to the caller, who frees it; NULL when the text failed. buf is empty afterwards. */
+/* Hands the text to the caller, who frees it; NULL when the text failed. buf is empty
+ * afterwards. */
 char *buf_take(struct buf *buf);
 
 #endif

@@ -4,7 +4,8 @@
 
 #include <stdint.h>
 
-/* Durations are measured on the monotonic clock; the wall clock is for `iat`, the PBX and people. */
+/* Durations are measured on the monotonic clock; the wall clock is for `iat`, the PBX and
+ * people. */
 int64_t clock_mono_us(void);
 int64_t clock_wall_ms(void);
 

@@ -22,7 +22,8 @@ struct map_node {
 struct map {
 	struct map_node **buckets;
 	size_t count, mask;
-	/* While it grows: the smaller table, whose buckets from `moved` on still hold their nodes. */
+	/* While it grows: the smaller table, whose buckets from `moved` on still hold their
+	 * nodes. */
 	struct map_node **old;
 	size_t old_mask, moved;
 };
@@ -50,8 +51,8 @@ struct map_node *map_find(const struct map *map, const void *key, size_t len, ma
 struct map_node *map_find_next(
 	const struct map_node *node, const void *key, size_t len, map_equal_fn *equal);
 
-/* Walks all nodes: start with NULL, ends with NULL. Nothing may be added meanwhile, and removing the
- * node returned last is not allowed before the next one was asked for. */
+/* Walks all nodes: start with NULL, ends with NULL. Nothing may be added meanwhile, and removing
+ * the node returned last is not allowed before the next one was asked for. */
 struct map_node *map_next(const struct map *map, const struct map_node *node);
 
 /*

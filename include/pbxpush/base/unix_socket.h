@@ -25,9 +25,9 @@ enum err unix_socket_listen(
 	const char *path, mode_t mode, gid_t gid, int *out_fd, char *why, size_t why_size);
 
 /*
- * Gives a path that stays the rights of a new configuration; gid (gid_t)-1 is the process's own group,
- * which a socket has that was made without one. Narrow first, so that neither group ever has more
- * than either configuration said. On failure (ERR_IO, and `PATH: reason` in why) old_mode is
+ * Gives a path that stays the rights of a new configuration; gid (gid_t)-1 is the process's own
+ * group, which a socket has that was made without one. Narrow first, so that neither group ever has
+ * more than either configuration said. On failure (ERR_IO, and `PATH: reason` in why) old_mode is
  * restored.
  */
 enum err unix_socket_permit(const char *path, mode_t old_mode, gid_t old_gid, mode_t mode,

@@ -29,9 +29,9 @@ void worker_collect(struct worker *worker);
 void worker_free(struct worker *worker);
 
 /* Gives the thread up without waiting, for a worker whose job may hang for long (getaddrinfo): no
- * `done` is called any more. When the job returns, its thread calls `drop(arg)` (may be NULL) for it
- * and for every job that waits or was not collected, and frees the worker. Take worker_fd() out of
- * the event loop first. Accepts NULL. */
+ * `done` is called any more. When the job returns, its thread calls `drop(arg)` (may be NULL) for
+ * it and for every job that waits or was not collected, and frees the worker. Take worker_fd() out
+ * of the event loop first. Accepts NULL. */
 void worker_abandon(struct worker *worker, worker_fn *drop);
 
 #endif

@@ -11,12 +11,12 @@
 
 /*
  * An address of record as the key of a user: `sip:`, `sips:` and `tel:`, angle brackets, URI
- * parameters and headers, password, port and the separators of a tel: number are stripped, the domain
- * is lower-cased (RFC 3261 19.1.4: the user part compares with case), and a bare name becomes
- * name@default_domain where that is not empty. Normalizing twice changes nothing.
+ * parameters and headers, password, port and the separators of a tel: number are stripped, the
+ * domain is lower-cased (RFC 3261 19.1.4: the user part compares with case), and a bare name
+ * becomes name@default_domain where that is not empty. Normalizing twice changes nothing.
  *
- * Writes to out (AOR_SIZE bytes) on success only. ERR_INVAL for an empty user, white space or control
- * characters, brackets or quotes, a second `@`, or a longer AOR.
+ * Writes to out (AOR_SIZE bytes) on success only. ERR_INVAL for an empty user, white space or
+ * control characters, brackets or quotes, a second `@`, or a longer AOR.
  */
 enum err aor_normalize(const char *text, const char *default_domain, char out[AOR_SIZE]);
 

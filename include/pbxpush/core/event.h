@@ -15,8 +15,8 @@
 #include <pbxpush/core/uuid.h>
 
 /*
- * The events of CONTRACT 2. One table in event.c says which fields each has, of which type and range; the parser,
- * pbxpushctl's options and the documentation check all read it.
+ * The events of CONTRACT 2. One table in event.c says which fields each has, of which type and
+ * range; the parser, pbxpushctl's options and the documentation check all read it.
  */
 /* The largest integer that a JSON number keeps exactly everywhere (RFC 8259 6). */
 #define EVENT_INT_MAX INT64_C(9007199254740991)
@@ -105,8 +105,8 @@ enum event_field {
 
 enum field_type {
 	TYPE_STRING, /* min to max bytes */
-	TYPE_USER, /* a string that aor_normalize() takes; with `wildcard` also `*` and `*@domain` */
-	TYPE_TOKEN, /* 32 to 512 hex digits */
+	TYPE_USER,   /* what aor_normalize() takes; with `wildcard` also `*` and `*@domain` */
+	TYPE_TOKEN,  /* 32 to 512 hex digits */
 	TYPE_UUID,
 	TYPE_BOOL,
 	TYPE_INT,     /* min to max */
@@ -142,17 +142,16 @@ const struct field_spec *event_field_spec(enum event_field field);
 enum event_type event_type_of(const char *name);
 
 /*
- * A parsed event (`call_` because libevent owns `struct event`). Strings and JSON are borrowed from `root`, which call_event_free() releases; an event outlives
- * the line it came from. What was absent or null has its bit in `has` clear and, where the contract has a
- * default, that default.
+ * A parsed event (`call_` because libevent owns `struct event`). Strings and JSON are borrowed from
+ * `root`, which call_event_free() releases; an event outlives the line it came from. What was
+ * absent or null has its bit in `has` clear and, where the contract has a default, that default.
  */
 struct call_event {
 	enum event_type type;
 	json_t *root;
-	const json_t *id; /* string or number, NULL where absent */
-	const char *
-		id_text; /* as it stood, where it is a number that an integer does not hold, else NULL */
-	uint64_t has; /* bits 1 << enum event_field */
+	const json_t *id;    /* string or number, NULL where absent */
+	const char *id_text; /* as it stood: a number that no integer holds; else NULL */
+	uint64_t has;        /* bits 1 << enum event_field */
 
 	const char *call, *to, *leg, *device, *user, *contact, *app, *number;
 	const char *from_number, *from_name, *from_uri;
@@ -196,9 +195,10 @@ void event_error_set(struct event_error *error, enum event_error_code code, cons
 	const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 /*
- * Parses one line (without its end), repaired by utf8_json_repair() where it needs it. On success the
- * caller frees with call_event_free(). On ERR_INVAL `error` is filled, and out->id and out->root are set as far as
- * they were understood, so that the error reply can echo the id: call_event_free() then, too.
+ * Parses one line (without its end), repaired by utf8_json_repair() where it needs it. On success
+ * the caller frees with call_event_free(). On ERR_INVAL `error` is filled, and out->id and
+ * out->root are set as far as they were understood, so that the error reply can echo the id:
+ * call_event_free() then, too.
  * ERR_NOMEM: nothing to free.
  */
 enum err call_event_parse(

@@ -10,8 +10,8 @@
 #include <pbxpush/core/device.h>
 
 /*
- * The configuration: one table in options.c declares every option with its section, type, default, range and
- * help; parsing, `-t`, the default file and the documentation check read it.
+ * The configuration: one table in options.c declares every option with its section, type, default,
+ * range and help; parsing, `-t`, the default file and the documentation check read it.
  * Strings are owned by the struct and never NULL. Durations are milliseconds, sizes bytes.
  */
 struct template;
@@ -85,8 +85,8 @@ struct option_spec {
 	const char *const *choices; /* NULL-terminated, "" for an index nobody may choose */
 	size_t offset;              /* into struct config, or struct config_app */
 	bool required;              /* an app without it is refused */
-	bool planned; /* its feature is not built yet: only the default is taken, others are refused in those words */
-	const char *help; /* one line */
+	bool planned;               /* its feature is not built yet: only the default is taken */
+	const char *help;           /* one line */
 };
 
 /* Row `index` of the table, NULL after the last. Rows of a section stand together. */
@@ -95,14 +95,15 @@ const struct option_spec *option_at(size_t index);
 /* NULL where the section has no such key, or there is no such section. */
 const struct option_spec *option_find(const char *section, const char *key);
 
-/* What paths are made from: the configuration file's folder, and $CREDENTIALS_DIRECTORY (or NULL). */
+/* What paths are made from: the configuration file's folder, and $CREDENTIALS_DIRECTORY (or
+ * NULL). */
 struct option_paths {
 	const char *folder, *credentials;
 };
 
 /*
- * Reads the text of one option into its place in `base` (a config or config_app). On ERR_INVAL nothing has
- * changed and why says what is allowed: "must be a duration …".
+ * Reads the text of one option into its place in `base` (a config or config_app). On ERR_INVAL
+ * nothing has changed and why says what is allowed: "must be a duration …".
  */
 enum err option_set(const struct option_spec *spec, const char *text,
 	const struct option_paths *paths, void *base, char *why, size_t why_size);
@@ -110,7 +111,8 @@ enum err option_set(const struct option_spec *spec, const char *text,
 /* A configuration of defaults. */
 enum err config_new(struct config **out);
 
-/* Adds an app of defaults, or finds the one there is. NULL: no memory. Borrowed until the next addition. */
+/* Adds an app of defaults, or finds the one there is. NULL: no memory. Borrowed until the next
+ * addition. */
 struct config_app *config_add_app(struct config *config, const char *bundle_id);
 
 const struct config_app *config_find_app(const struct config *config, const char *bundle_id);

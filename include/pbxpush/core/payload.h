@@ -27,8 +27,8 @@ struct payload_call {
 
 /*
  * Body of a VoIP push (CONTRACT 3), at most PUSH_VOIP_MAX_BYTES. The name loses control and
- * bidirectional-override characters; what does not fit is cut in this order: the name at a character
- * boundary, then `data`, then the number, the callee and the Call-ID;
+ * bidirectional-override characters; what does not fit is cut in this order: the name at a
+ * character boundary, then `data`, then the number, the callee and the Call-ID;
  * *truncated says so. Appends to out (check out->failed).
  */
 void payload_write_voip(const struct payload_call *call, struct buf *out, bool *truncated);

@@ -39,7 +39,8 @@ struct policy_decision {
 
 /*
  * The decision before the push, in the order of CONTRACT 2.3: pbx-*, stale, ended, block lists,
- * DND, busy. An allowed caller passes lists and DND, a repeated one DND; bypass skips lists, DND and busy.
+ * DND, busy. An allowed caller passes lists and DND, a repeated one DND; bypass skips lists, DND
+ * and busy.
  * now_ms: Unix ms.
  */
 struct policy_decision policy_decide(

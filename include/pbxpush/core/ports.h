@@ -9,8 +9,8 @@
 #include <pbxpush/core/push.h>
 
 /*
- * The interfaces through which src/daemon joins modules that do not know each other. Everything here
- * runs on the thread of the event loop.
+ * The interfaces through which src/daemon joins modules that do not know each other. Everything
+ * here runs on the thread of the event loop.
  */
 
 /* ---- transport: src/apns gives it, the call flow uses it ---- */
@@ -27,9 +27,9 @@ struct transport {
 	void *self;
 
 	/*
-	 * Takes a push. done(arg, result) runs exactly once, never from inside send(), at the latest
-	 * soon after deadline_us (monotonic; PUSH_NOT_SENT or PUSH_AMBIGUOUS then). Returns a ticket
-	 * above 0, or 0 when the queue is full or memory is short (`done` never runs).
+	 * Takes a push. done(arg, result) runs exactly once, never from inside send(), at the
+	 * latest soon after deadline_us (monotonic; PUSH_NOT_SENT or PUSH_AMBIGUOUS then). Returns
+	 * a ticket above 0, or 0 when the queue is full or memory is short (`done` never runs).
 	 */
 	uint64_t (*send)(void *self, const struct push_request *request, int64_t deadline_us,
 		push_done_fn *done, void *arg);
@@ -54,8 +54,8 @@ struct event_sink {
 	void *self;
 
 	/*
-	 * One line without its end, len bytes, borrowed for the call. The sink answers exactly once, at
-	 * once or later, through the reply_port.
+	 * One line without its end, len bytes, borrowed for the call. The sink answers exactly
+	 * once, at once or later, through the reply_port.
 	 * read_us: monotonic time at which the line was read.
 	 */
 	void (*line)(void *self, struct reply_to to, enum client_role role, const char *line,

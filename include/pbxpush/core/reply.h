@@ -12,14 +12,15 @@
 #include <pbxpush/core/push.h>
 
 /*
- * The reply lines of CONTRACT 2, without their line end. `id` is the JSON text of the request's id, NULL
- * where it had none. Everything is appended to out (check out->failed).
+ * The reply lines of CONTRACT 2, without their line end. `id` is the JSON text of the request's id,
+ * NULL where it had none. Everything is appended to out (check out->failed).
  */
 
 /* Writes the JSON text of an id, as call_event_parse() left it. */
 void reply_write_id(const json_t *id, struct buf *out);
 
-/* `{"id":…,"ok":true,"event":NAME` – the caller appends members, each begun with a comma, and `}`. */
+/* `{"id":…,"ok":true,"event":NAME` – the caller appends members, each begun with a comma, and
+ * `}`. */
 void reply_begin(const char *id, const char *event, struct buf *out);
 
 void reply_write_error(const char *id, const struct event_error *error, struct buf *out);

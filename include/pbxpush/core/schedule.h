@@ -16,9 +16,9 @@
 #define SCHEDULE_MAX_WINDOWS 64
 
 /*
- * From `from` on each of its days until the next time that the clock shows `to`: on the same day, or on the
- * next one where `to` is not later. Hence from == to is 24 hours, and a window across midnight belongs
- * to the day on which it begins.
+ * From `from` on each of its days until the next time that the clock shows `to`: on the same day,
+ * or on the next one where `to` is not later. Hence from == to is 24 hours, and a window across
+ * midnight belongs to the day on which it begins.
  */
 struct schedule_window {
 	uint8_t days;              /* bit 0: Monday … bit 6: Sunday; never 0 */
@@ -35,25 +35,27 @@ struct schedule {
 
 /*
  * Takes the fields `timezone` and `windows` of the event, e.g.
- * [{"days":["mon","fri"],"from":"22:00","to":"07:00"}]; to "24:00" is the midnight at the end of the day. An
- * empty array gives count 0. ERR_INVAL with `error` filled, and *out untouched, for anything else:
- * field names the part (`windows.from`), the message the window and what is wrong with it.
+ * [{"days":["mon","fri"],"from":"22:00","to":"07:00"}]; to "24:00" is the midnight at the end of
+ * the day. An empty array gives count 0. ERR_INVAL with `error` filled, and *out untouched, for
+ * anything else: field names the part (`windows.from`), the message the window and what is wrong
+ * with it.
  */
 enum err schedule_parse(const char *zone_name, const json_t *windows, struct schedule *out,
 	struct event_error *error);
 
-/* Appends {"timezone":…,"windows":[…]}, always in the same words: what the directory stores and `show` says.
- * Check out->failed. */
+/* Appends {"timezone":…,"windows":[…]}, always in the same words: what the directory stores and
+ * `show` says. Check out->failed. */
 void schedule_write(const struct schedule *schedule, struct buf *out);
 
 /* Reads what schedule_write() wrote. ERR_INVAL for anything else, *out is untouched then. */
 enum err schedule_read(const char *text, struct schedule *out);
 
 /*
- * True while the wall clock of the zone is inside a window. The clock alone decides: what lies in the
- * hour that happens twice holds twice, what lies in the hour that is skipped does not hold that day.
- * now_ms: Unix ms. *until_ms, where asked for, becomes the moment at which the answer changes, later
- * than now_ms; INT64_MAX where it does not within five weeks (always, or never).
+ * True while the wall clock of the zone is inside a window. The clock alone decides: what lies in
+ * the hour that happens twice holds twice, what lies in the hour that is skipped does not hold that
+ * day.
+ * now_ms: Unix ms. *until_ms, where asked for, becomes the moment at which the answer changes,
+ * later than now_ms; INT64_MAX where it does not within five weeks (always, or never).
  */
 bool schedule_holds(const struct schedule *schedule, const struct zone *zone, int64_t now_ms,
 	int64_t *until_ms);

@@ -24,7 +24,8 @@ void uuid_of_call(const char *call_id, int attempt, uuid_sha1_fn *sha1, char out
 /* A version 4 UUID of 16 random bytes. Lower case. */
 void uuid_random(const uint8_t random[16], char out[UUID_SIZE]);
 
-/* Accepts 8-4-4-4-12 hex digits of any case and writes them in lower case; false for anything else. */
+/* Accepts 8-4-4-4-12 hex digits of any case and writes them in lower case; false for anything
+ * else. */
 bool uuid_normalize(const char *text, char out[UUID_SIZE]);
 
 #endif

@@ -18,18 +18,18 @@
 struct zone;
 
 /*
- * Reads TZif data (RFC 8536, any version), which is only looked at. ERR_INVAL for anything broken, and
- * for zones that count leap seconds (`right/…`), which Unix time does not. ERR_LIMIT for more than
- * ZONE_FILE_MAX_BYTES. Freed by zone_free().
+ * Reads TZif data (RFC 8536, any version), which is only looked at. ERR_INVAL for anything broken,
+ * and for zones that count leap seconds (`right/…`), which Unix time does not. ERR_LIMIT for more
+ * than ZONE_FILE_MAX_BYTES. Freed by zone_free().
  */
 enum err zone_parse(const void *data, size_t len, struct zone **out);
 
 void zone_free(struct zone *zone);
 
 /*
- * How many seconds local time is ahead of UTC at time_s (Unix seconds); within 26 hours. *until_s, where
- * asked for, becomes the end of the time through which this holds: later than time_s, INT64_MAX where
- * nothing is known to change.
+ * How many seconds local time is ahead of UTC at time_s (Unix seconds); within 26 hours. *until_s,
+ * where asked for, becomes the end of the time through which this holds: later than time_s,
+ * INT64_MAX where nothing is known to change.
  */
 int32_t zone_offset_s(const struct zone *zone, int64_t time_s, int64_t *until_s);
 

@@ -9,13 +9,14 @@
 #include <pbxpush/core/options.h>
 
 /*
- * Reads and checks a configuration file: every fault becomes a line `FILE:LINE: [section] key = "text": what
- * is allowed` in faults, not only the first. ERR_INVAL when there is any; *out is set on success only and
- * freed with config_free().
+ * Reads and checks a configuration file: every fault becomes a line `FILE:LINE: [section] key =
+ * "text": what is allowed` in faults, not only the first. ERR_INVAL when there is any; *out is set
+ * on success only and freed with config_free().
  */
 enum err config_load(const char *path, struct config **out, struct buf *faults);
 
-/* User names or ids, separated by commas or blanks, as ids. *out is the caller's (NULL where empty).
+/* User names or ids, separated by commas or blanks, as ids. *out is the caller's (NULL where
+ * empty).
  * ERR_NOTFOUND: no such user; its name is in who (of who_size bytes). */
 enum err config_users(const char *text, uid_t **out, size_t *count, char *who, size_t who_size);
 

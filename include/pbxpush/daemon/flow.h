@@ -18,9 +18,9 @@ struct timeline;
 struct zone;
 
 /*
- * The call flow: from an event line to its reply. It owns the calls, decides, asks the transport to push,
- * and knows when each waiting client gets its answer. It sees the world through ports only, so that tests
- * run it on a fake transport and a fake clock. One thread.
+ * The call flow: from an event line to its reply. It owns the calls, decides, asks the transport to
+ * push, and knows when each waiting client gets its answer. It sees the world through ports only,
+ * so that tests run it on a fake transport and a fake clock. One thread.
  */
 struct flow;
 
@@ -55,11 +55,12 @@ const struct event_sink *flow_sink(struct flow *flow);
 /* Does what is due: deadlines, replies whose time is up, delayed pushes, calls to be forgotten. */
 void flow_run_due(struct flow *flow);
 
-/* Once in a while (some seconds): tells of calls that a do-not-disturb which is over kept silent. */
+/* Once in a while (some seconds): tells of calls that a do-not-disturb which is over kept
+ * silent. */
 void flow_tick(struct flow *flow);
 
-/* True while a push or a change of the directory has not ended: a drain waits for this. Clients that wait
- * for a REGISTER are not counted, since in a drain no REGISTER is heard any more. */
+/* True while a push or a change of the directory has not ended: a drain waits for this. Clients
+ * that wait for a REGISTER are not counted, since in a drain no REGISTER is heard any more. */
 bool flow_is_busy(const struct flow *flow);
 
 /* The end of a drain: every waiting client is answered with the call as it stands. */

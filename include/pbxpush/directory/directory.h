@@ -114,8 +114,8 @@ size_t directory_mark_dead(
 void directory_learn_environment(
 	struct directory *dir, const char *token, enum device_environment environment);
 
-/* Whether a REGISTER followed a push to this device: where one once did, those that none follows are
- * counted (struct device, ghosts). A directory_register() with presence counts from 0 again. An
+/* Whether a REGISTER followed a push to this device: where one once did, those that none follows
+ * are counted (struct device, ghosts). A directory_register() with presence counts from 0 again. An
  * unknown device is ignored. Durable, without a `done`. */
 void directory_note_wake(struct directory *dir, const char *user, const char *device, bool woke);
 

@@ -25,8 +25,8 @@ extern const int schema_step_count;
  */
 enum err schema_check(sqlite3 *db, int count, char *why, size_t why_size);
 
-/* Takes the steps the file has not seen, each in a transaction of its own. ERR_IO, with the reason in
- * why. */
+/* Takes the steps the file has not seen, each in a transaction of its own. ERR_IO, with the reason
+ * in why. */
 enum err schema_migrate(
 	sqlite3 *db, const char *const steps[], int count, char *why, size_t why_size);
 

@@ -7,9 +7,9 @@
 
 /*
  * Cuts a stream of bytes into lines (LF or CRLF), without I/O. Bytes are written straight into its
- * memory and lines are read from there, so a line costs neither an allocation nor a copy. `{0}` is an
- * empty one. It holds at most one unfinished line and what was read behind it: at worst about twice
- * max_line and 8 KiB.
+ * memory and lines are read from there, so a line costs neither an allocation nor a copy. `{0}` is
+ * an empty one. It holds at most one unfinished line and what was read behind it: at worst about
+ * twice max_line and 8 KiB.
  */
 struct line_reader {
 	char *data;

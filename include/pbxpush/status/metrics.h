@@ -9,8 +9,8 @@
 #include <pbxpush/base/err.h>
 
 /*
- * The figures of CONTRACT 5 in Prometheus' text format. One table in metrics.c declares each metric's
- * name, type, help and label names, in the order of this enum.
+ * The figures of CONTRACT 5 in Prometheus' text format. One table in metrics.c declares each
+ * metric's name, type, help and label names, in the order of this enum.
  */
 enum metric {
 	METRIC_BUILD_INFO,        /* version */
@@ -42,10 +42,11 @@ enum err metrics_new(struct metrics **out);
 void metrics_free(struct metrics *metrics);
 
 /*
- * labels: as many values as the table has names, NULL counts as "". A series is made at its first use; a
- * metric holds at most 1,000 (label values come from known sets; the bound is for what we overlooked), and
- * counts beyond that go to a series whose labels are all "other". Values are cut at 127 bytes.
- * metrics_add() counts in a counter, metrics_set() sets a gauge; each leaves the other types alone.
+ * labels: as many values as the table has names, NULL counts as "". A series is made at its first
+ * use; a metric holds at most 1,000 (label values come from known sets; the bound is for what we
+ * overlooked), and counts beyond that go to a series whose labels are all "other". Values are cut
+ * at 127 bytes. metrics_add() counts in a counter, metrics_set() sets a gauge; each leaves the
+ * other types alone.
  */
 void metrics_add(
 	struct metrics *metrics, enum metric metric, uint64_t n, const char *const *labels);

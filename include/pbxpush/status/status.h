@@ -12,9 +12,9 @@
 struct event_base;
 
 /*
- * The status socket: HTTP/1.1 over a unix socket, read-only (CONTRACT 5). It knows routes, methods and
- * limits; what they show comes from the provider. Anything else is 404, other methods than GET and
- * HEAD are 405 (501 where HTTP has no such method, as RFC 9110 15.6.2 says).
+ * The status socket: HTTP/1.1 over a unix socket, read-only (CONTRACT 5). It knows routes, methods
+ * and limits; what they show comes from the provider. Anything else is 404, other methods than GET
+ * and HEAD are 405 (501 where HTTP has no such method, as RFC 9110 15.6.2 says).
  *
  * At most 64 connections are served at once, others wait in the kernel's queue; 10 s without a byte
  * end a connection. libevent writes with writev(2): the process must ignore SIGPIPE.
@@ -43,7 +43,8 @@ enum err status_server_new(struct event_base *base, const struct status_options 
 	const struct status_provider *provider, struct status_server **out, char *why,
 	size_t why_size);
 
-/* After a reload; a changed path is bound before the old one is given up. On failure nothing changed. */
+/* After a reload; a changed path is bound before the old one is given up. On failure nothing
+ * changed. */
 enum err status_server_reconfigure(struct status_server *server,
 	const struct status_options *options, char *why, size_t why_size);
 

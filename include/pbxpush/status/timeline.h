@@ -23,8 +23,9 @@ enum err timeline_new(size_t max_calls, int64_t max_age_ms, struct timeline **ou
 void timeline_free(struct timeline *timeline);
 
 /*
- * Begins an entry of a call (made known by its first entry) and returns the text to which the caller appends
- * further JSON members, each begun with a comma: `,"device":"iphone"`. timeline_end() closes it.
+ * Begins an entry of a call (made known by its first entry) and returns the text to which the
+ * caller appends further JSON members, each begun with a comma: `,"device":"iphone"`.
+ * timeline_end() closes it.
  * what: a word like "event" "decision" "push" "answer" "register" "end". uuid may be NULL once it
  * is known, several uuids may belong to a call. Never NULL; when memory is short the entry is lost.
  */
@@ -32,8 +33,8 @@ struct buf *timeline_begin(struct timeline *timeline, const char *call_id, const
 	int64_t wall_ms, const char *what);
 void timeline_end(struct timeline *timeline);
 
-/* Writes `{"call":…,"uuids":[…],"timeline":[{"at_ms":…,"ms":…,"what":…,…},…]}`; `ms` counts from the first
- * entry. id: Call-ID or uuid. False where it is unknown. */
+/* Writes `{"call":…,"uuids":[…],"timeline":[{"at_ms":…,"ms":…,"what":…,…},…]}`; `ms` counts from
+ * the first entry. id: Call-ID or uuid. False where it is unknown. */
 bool timeline_write(struct timeline *timeline, const char *id, int64_t now_ms, struct buf *out);
 
 #endif
