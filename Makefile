@@ -9,8 +9,8 @@ BUILD      ?= build
 CC         := $(if $(filter default,$(origin CC)),gcc,$(CC))
 VERSION    := $(shell cat src/VERSION)
 
-# Debian package for each library (pkg-config name), and the tools the targets need. Apple's servers are
-# checked against ca-certificates; procps has the /bin/kill of the unit's ExecReload.
+# Debian package for each library (pkg-config name), and the tools the targets need. Apple's servers
+# are checked against ca-certificates; procps has the /bin/kill of the unit's ExecReload.
 PKGS       := libnghttp2 libcrypto libssl jansson libevent libevent_pthreads sqlite3 inih cmocka
 DEBS       := gcc clang clang-format libclang-rt-14-dev pkg-config libnghttp2-dev libssl-dev \
               libjansson-dev libevent-dev libsqlite3-dev libinih-dev libcmocka-dev python3 python3-h2 \
@@ -101,9 +101,11 @@ $(BUILD)/.libraries: Makefile
 deps: ## install the Debian packages that are missing (silent when none is)
 	@missing=; for d in $(DEBS); do dpkg-query -W -f '$${Status}\n' $$d 2>/dev/null | \
 	  grep -q 'ok installed' || missing="$$missing $$d"; done; \
-	[ -z "$$missing" ] || { sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; command -v $${sudo:-env} >/dev/null || \
+	[ -z "$$missing" ] || { sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  command -v $${sudo:-env} >/dev/null || \
 	  { echo "missing, and no sudo; as root: apt-get install$$missing" >&2; exit 1; }; \
-	  echo "installing:$$missing"; $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive \
+	  echo "installing:$$missing"; \
+	  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive \
 	  apt-get install -y -qq --no-install-recommends $$missing >/dev/null; }
 
 demo: deps ## see a call wake a simulated phone
