@@ -71,9 +71,11 @@ static bool is_user(const char *text, bool wildcard)
 {
 	char aor[AOR_SIZE];
 
-	if (text[0] == '*' && (text[1] == '\0' || text[1] == '@'))
-		return wildcard && (text[1] == '\0' || text[2] != '\0');
-	return aor_normalize(text, "", aor) == ERR_OK;
+	if (text[0] == '*' && text[1] == '\0')
+		return wildcard;
+	if (aor_normalize(text, "", aor))
+		return false;
+	return text[0] != '*' || text[1] != '@' || (wildcard && aor_domain(aor)[0]);
 }
 
 static enum err parse_string(const struct field_spec *spec, bool wildcard, const json_t *value,

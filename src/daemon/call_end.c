@@ -169,7 +169,12 @@ static void device_rings(
 	else if (callee->target_count == 1)
 		target = &callee->targets[0];
 	ended->known |= callee->attempt > 0;
-	if (!target || target->result != DEVICE_PENDING || callee->state != CALL_RINGING)
+	if (!target || callee->state != CALL_RINGING)
+		return;
+	target->rings = true;
+	if (target->result == DEVICE_ACCEPTED)
+		target->send_at_us = 0; /* an alert that rings need not be repeated */
+	if (target->result != DEVICE_PENDING)
 		return;
 	ended->withdrawn += callee_withdraw(flow, callee, target, DEVICE_SKIPPED, SKIP_RINGING);
 	call_settle(flow, callee->call);

@@ -220,6 +220,19 @@ static struct callee *place(struct flow *flow, struct request *request, const ch
 	return callee;
 }
 
+/* True when do-not-disturb, of the user or of every device that could ring, keeps the call silent. */
+static bool is_silenced(const struct callee *callee)
+{
+	bool dnd = callee->rule == RULE_DND || callee->rule == RULE_DND_SCHEDULE;
+
+	for (size_t i = 0; i < callee->target_count; i++) {
+		if (callee->targets[i].result == DEVICE_PENDING)
+			return false;
+		dnd |= callee->targets[i].skip == SKIP_DND;
+	}
+	return dnd;
+}
+
 /* The event moves over to the callee. */
 static enum err keep_event(struct callee *callee, struct request *request)
 {
@@ -274,14 +287,14 @@ static void handle_new_call(struct flow *flow, struct request *request, const ch
 	}
 	callee->decided = decision->verdict;
 	callee->rule = decision->rule;
-	if (decision->rule == RULE_DND || decision->rule == RULE_DND_SCHEDULE) {
-		callee->silenced = strdup(decided.number);
-		news_count_silenced(flow, callee);
-	}
 	if (decision->ring &&
 		(keep_event(callee, request) || targets_make(flow, callee, decided.dnd_counts))) {
 		callee->decided = VERDICT_UNREACHABLE;
 		callee->rule = RULE_OVERLOADED;
+	}
+	if (is_silenced(callee)) {
+		callee->silenced = strdup(decided.number);
+		news_count_silenced(flow, callee, callee->event ? callee->event : event);
 	}
 	if (callee_add_waiter(flow, callee, request, event, false)) {
 		callee->decided = VERDICT_UNREACHABLE;

@@ -95,7 +95,7 @@ static void alert_accepted(struct flow *flow, struct callee *callee, struct targ
 {
 	if (callee->state != CALL_RINGING)
 		news_close_call(flow, callee, target);
-	else if (flow->config->alert_repeat_ms)
+	else if (flow->config->alert_repeat_ms && !target->rings && !target->registered)
 		target->send_at_us = flow->ports.mono_us() + flow->config->alert_repeat_ms * 1000;
 }
 

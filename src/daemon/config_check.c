@@ -50,12 +50,18 @@ static char *read_template(struct loader *loader, int line, const struct config_
 {
 	struct buf path = {0};
 	char *text = NULL;
+	struct stat info;
 	size_t len = 0;
 	FILE *file;
 
 	if (value[0] != '/')
 		buf_printf(&path, "%s/", loader->paths.folder);
 	buf_add_str(&path, value);
+	if (!stat(buf_str(&path), &info) && !S_ISREG(info.st_mode)) {
+		fault_template(loader, line, app, key, value, "is no regular file");
+		buf_free(&path);
+		return NULL;
+	}
 	file = fopen(buf_str(&path), "re");
 	text = calloc(1, TEMPLATE_MAX_BYTES + 2);
 	if (file && text)

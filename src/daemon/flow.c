@@ -173,12 +173,8 @@ bool flow_user(struct flow *flow, struct request *request, const char *text, cha
 {
 	const char *field = request->event.user ? "user" : "to";
 
-	if (text[0] == '*' && (text[1] == '\0' || text[1] == '@')) { /* everybody, or a tenant's */
+	if (!strcmp(text, "*")) { /* everybody, whatever the default domain */
 		strcpy(out, text);
-		for (char *p = out; *p; p++) {
-			if (*p >= 'A' && *p <= 'Z')
-				*p = (char)(*p - 'A' + 'a');
-		}
 		return true;
 	}
 	if (!aor_normalize(text, flow->config->default_domain, out))

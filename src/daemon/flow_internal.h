@@ -187,7 +187,7 @@ void news_close_call(struct flow *flow, struct callee *callee, const struct targ
 void news_of_missed_call(struct flow *flow, struct callee *callee);
 
 /* Do-not-disturb kept this call silent: it is counted, and told of when that ends. */
-void news_count_silenced(struct flow *flow, struct callee *callee);
+void news_count_silenced(struct flow *flow, struct callee *callee, const struct call_event *event);
 
 /* Tells those whose do-not-disturb has ended how many calls they missed. */
 void news_tick(struct flow *flow);

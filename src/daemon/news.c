@@ -61,8 +61,8 @@ static void write_event(struct flow *flow, struct news_item *item, const struct 
 	news.from_name = caller.name;
 	news.from_number = caller.number;
 	news.from_uri = caller.uri;
-	/* "Connecting call..." suits a call screen; an unknown caller of the past is nobody */
-	news.fallback_name = caller.withheld ? caller.fallback : NULL;
+	/* a voicemail without `from` comes from nobody in particular */
+	news.fallback_name = event_has(event, FIELD_FROM) ? caller.fallback : NULL;
 	news.badge = or_none(event, FIELD_BADGE, event->badge);
 	news.call = event->call;
 	news.at_ms = or_none(event, FIELD_AT_MS, event->at_ms);

@@ -14,6 +14,7 @@ struct silence {
 	TAILQ_ENTRY(silence) link;
 	char user[AOR_SIZE];
 	int64_t count, last_ms;
+	struct call_event last; /* of the last of them, a share of its JSON */
 };
 
 /* A copy of a call's event that outlives the callee. */
@@ -108,10 +109,11 @@ static void silence_free(struct flow *flow, struct silence *silence)
 {
 	TAILQ_REMOVE(&flow->silences, silence, link);
 	flow->silence_count--;
+	call_event_free(&silence->last);
 	free(silence);
 }
 
-void news_count_silenced(struct flow *flow, struct callee *callee)
+void news_count_silenced(struct flow *flow, struct callee *callee, const struct call_event *event)
 {
 	struct silence *silence;
 
@@ -130,19 +132,33 @@ void news_count_silenced(struct flow *flow, struct callee *callee)
 	}
 	silence->count++;
 	silence->last_ms = callee->started_ms;
+	call_event_free(&silence->last);
+	silence->last = *event;
+	json_incref(silence->last.root);
 }
 
+/* One call is told of like any that was missed; several are counted, for they may have had several callers. */
 static void tell_silence(struct flow *flow, const struct silence *silence)
 {
-	struct news_item *item = news_item_new(flow, NEWS_CALLS_SILENCED, silence->user);
+	bool several = silence->count > 1;
+	struct news_item *item =
+		news_item_new(flow, several ? NEWS_CALLS_SILENCED : NEWS_OF_EVENT, silence->user);
+	struct call_event *event;
 
 	if (!item)
 		return;
-	item->count = silence->count;
-	item->request.event = (struct call_event){.type = EVENT_MISSED_CALL,
-		.to = item->user,
-		.at_ms = silence->last_ms,
-		.has = UINT64_C(1) << FIELD_AT_MS};
+	event = &item->request.event;
+	if (several) {
+		item->count = silence->count;
+		event->to = item->user;
+	} else {
+		*event = silence->last;
+		json_incref(event->root);
+		event->has |= UINT64_C(1) << FIELD_FROM;
+	}
+	event->type = EVENT_MISSED_CALL;
+	event->at_ms = silence->last_ms;
+	event->has |= UINT64_C(1) << FIELD_AT_MS;
 	if (news_make_targets(flow, item))
 		news_item_free(item);
 	else

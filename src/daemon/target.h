@@ -49,6 +49,7 @@ struct target {
 	bool shared;    /* same-phone: another callee of this call wakes this phone */
 	bool out;       /* this phone declined: it neither rings nor counts */
 	bool dead;      /* this push found the token dead */
+	bool rings;     /* the PBX said so: nothing needs to be repeated */
 	enum device_result result;
 	enum skip_reason skip;
 	int status, attempts;

@@ -357,6 +357,17 @@ static const struct scenario scenarios[] = {
 	 "push a\n"
 	 "< push iphone:pending\n"},
 
+	{"repeat-caller: also through the do-not-disturb of every device\n"
+	 "set calls.repeat-caller 3m\n"
+	 "phone 1001 iphone a\n"
+	 "> dnd 1001 true device=iphone\n"
+	 "< ok\n"
+	 "> call c1 1001 from.number=+15\n"
+	 "< reject dnd iphone:skipped:dnd\n"
+	 "> call c2 1001 from.number=+15 wait=verdict\n"
+	 "push a\n"
+	 "< push iphone:pending\n"},
+
 	/* show */
 	{"show: everything about a user\n"
 	 "phone 1001 one a alert_token=$b\n"

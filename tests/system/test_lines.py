@@ -43,6 +43,8 @@ LINES = (
     ({"event": "PING"}, bad("unknown-event", "event")),
     ({"event": "ev\u0000il"}, bad("unknown-event", "event")),
     ({"event": "voicemail", "to": "1001", "new": -1}, bad("bad-field", "new")),
+    ({"event": "show", "user": "*@" + "d" * 300}, bad("bad-field", "user")),
+    ({"event": "block", "user": "*@" + "d" * 60000, "number": "1"}, bad("bad-field", "user")),
     ({"event": "call", "to": "1001"}, bad("missing-field", "call")),
     ({"event": "call", "call": "c"}, bad("missing-field", "to")),
     (call(call=None), bad("missing-field", "call")),

@@ -211,6 +211,7 @@ static const struct value_row values[] = {
 	{EVENT_DND, FIELD_UNTIL_MS, "-5", BAD},
 	{EVENT_BLOCK, FIELD_USER, "'*'", GOOD},
 	{EVENT_BLOCK, FIELD_USER, "'*@tenant.example.com'", GOOD},
+	{EVENT_BLOCK, FIELD_USER, "'*@a b'", BAD},
 	{EVENT_BLOCK, FIELD_USER, "'*@'", BAD},
 	{EVENT_BLOCK, FIELD_NUMBER, "'+4990*'", GOOD},
 	{EVENT_BLOCK, FIELD_NUMBER, "''", BAD},
