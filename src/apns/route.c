@@ -331,11 +331,6 @@ const char *route_waits_for(const struct route *route)
 	return pool_count(route, CONNECTION_READY) ? "timeout" : route->fault_reason;
 }
 
-const struct provider_token *route_token(const struct route *route)
-{
-	return route->token;
-}
-
 enum push_environment route_environment(const struct route *route)
 {
 	return route->environment;

@@ -80,7 +80,6 @@ bool route_wind_up(struct route *route);
 const char *route_waits_for(const struct route *route);
 
 void route_stats(const struct route *route, struct apns_route_stats *out);
-const struct provider_token *route_token(const struct route *route);
 enum push_environment route_environment(const struct route *route);
 
 #endif

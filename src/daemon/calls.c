@@ -55,7 +55,6 @@ struct call *calls_get(struct calls *calls, const char *id)
 	memcpy(call->id, id, len + 1);
 	TAILQ_INIT(&call->callees);
 	map_add(&calls->by_id, &call->by_id, map_hash(id, len));
-	calls->call_count++;
 	return call;
 }
 
@@ -180,7 +179,6 @@ void calls_remove_bare(struct calls *calls, struct call *call)
 {
 	map_remove(&calls->by_id, &call->by_id);
 	heap_remove(&calls->bare, &call->due);
-	calls->call_count--;
 	free(call);
 }
 

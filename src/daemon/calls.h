@@ -80,7 +80,7 @@ struct call {
 struct calls {
 	struct map by_id, by_user, by_uuid;
 	struct callee_list live, ended; /* oldest first */
-	size_t live_count, answered_count, ended_count, call_count;
+	size_t live_count, answered_count, ended_count;
 	struct heap due;  /* of callees */
 	struct heap bare; /* of calls without callees */
 };
