@@ -12,6 +12,7 @@
 #include "json_text.h"
 
 static const char *const error_names[] = {
+	[EVENT_OK] = "ok",
 	[EVENT_BAD_JSON] = "bad-json",
 	[EVENT_UNKNOWN] = "unknown-event",
 	[EVENT_MISSING_FIELD] = "missing-field",

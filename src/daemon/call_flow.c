@@ -179,7 +179,7 @@ static void answer_unplaced(struct flow *flow, struct request *request, const ch
 
 	buf_reset(&flow->out);
 	reply_write_call(request->id, &reply, &flow->out);
-	flow_reply(flow, request->to, &flow->out);
+	flow_reply(request->to, &flow->out);
 	metrics_add(flow->ports.metrics, METRIC_VERDICTS, 1,
 		(const char *const[]){verdict_name(verdict), rule_name(rule)});
 }

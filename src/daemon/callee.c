@@ -138,7 +138,7 @@ static void answer_waiter(
 	reply->duplicate = waiter->duplicate;
 	buf_reset(&flow->out);
 	reply_write_call(waiter->id, reply, &flow->out);
-	flow_reply(flow, waiter->to, &flow->out);
+	flow_reply(waiter->to, &flow->out);
 	if (!waiter->duplicate) {
 		struct buf *story = flow_story(flow, callee->call->id, callee->uuid, "reply");
 

@@ -44,14 +44,6 @@ static void set_timer(struct event *timer, int64_t delay_us)
 
 /* ---- what the modules tell each other ---- */
 
-static void forward_reply(void *self, struct reply_to to, const char *text, size_t len)
-{
-	struct daemon *daemon = self;
-	const struct reply_port *port = event_socket_replies(daemon->events);
-
-	port->reply(port->self, to, text, len);
-}
-
 static void wake_flow(void *self, int64_t due_us)
 {
 	struct daemon *daemon = self;
@@ -252,7 +244,6 @@ static enum err make_flow(struct daemon *daemon)
 {
 	struct flow_ports ports = {
 		.transport = apns_transport(daemon->apns),
-		.replies = &daemon->replies,
 		.directory = daemon->directory,
 		.metrics = daemon->metrics,
 		.timeline = daemon->timeline,
@@ -266,7 +257,6 @@ static enum err make_flow(struct daemon *daemon)
 		.wake_self = daemon,
 	};
 
-	daemon->replies = (struct reply_port){.self = daemon, .reply = forward_reply};
 	return flow_new(daemon->config, &ports, &daemon->flow);
 }
 

@@ -25,9 +25,6 @@ struct daemon {
 	struct status_server *status;
 	struct flow *flow;
 	struct status_view view;
-	/* The flow needs the socket's replies, the socket the flow's sink: this one stands in
-	 * between. */
-	struct reply_port replies;
 	enum phase phase;
 	int64_t phase_ends_us;
 	struct event *wake, *tick, *watchdog, *drain, *stored, *sigterm, *sigint, *sighup;

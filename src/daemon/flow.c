@@ -51,16 +51,21 @@ static void count_event(struct flow *flow, const char *event, const char *outcom
 	metrics_add(flow->ports.metrics, METRIC_EVENTS, 1, (const char *const[]){event, outcome});
 }
 
-void flow_reply(struct flow *flow, struct reply_to to, const struct buf *text)
+static void reply(struct reply_to to, enum event_error_code code, const struct buf *text)
 {
 	static const char no_memory[] = "{\"ok\":false,\"error\":\"overloaded\",\"field\":null,"
 					"\"message\":\"out of memory\"}";
 
 	if (text->failed) /* every line gets its reply, even now */
-		flow->ports.replies->reply(
-			flow->ports.replies->self, to, no_memory, sizeof(no_memory) - 1);
+		to.port->reply(
+			to.port->self, to, EVENT_OVERLOADED, no_memory, sizeof(no_memory) - 1);
 	else
-		flow->ports.replies->reply(flow->ports.replies->self, to, text->data, text->len);
+		to.port->reply(to.port->self, to, code, text->data, text->len);
+}
+
+void flow_reply(struct reply_to to, const struct buf *text)
+{
+	reply(to, EVENT_OK, text);
 }
 
 static void reply_error(struct flow *flow, struct request *request, const struct event_error *error)
@@ -68,7 +73,7 @@ static void reply_error(struct flow *flow, struct request *request, const struct
 	request->outcome = event_error_name(error->code);
 	buf_reset(&flow->out);
 	reply_write_error(request->id, error, &flow->out);
-	flow_reply(flow, request->to, &flow->out);
+	reply(request->to, error->code, &flow->out);
 }
 
 void flow_reply_error(struct flow *flow, struct request *request, enum event_error_code code,
@@ -95,7 +100,7 @@ struct buf *flow_reply_begin(struct flow *flow, const struct request *request)
 void flow_reply_end(struct flow *flow, const struct request *request)
 {
 	buf_add_char(&flow->out, '}');
-	flow_reply(flow, request->to, &flow->out);
+	flow_reply(request->to, &flow->out);
 }
 
 struct storing *flow_store_begin(struct flow *flow, struct request *request)
@@ -143,7 +148,7 @@ static void answer_storage_failed(struct storing *storing)
 		"the change holds while the daemon runs, but it is not on disk yet");
 	buf_reset(&flow->out);
 	reply_write_error(storing->id, &error, &flow->out);
-	flow_reply(flow, storing->to, &flow->out);
+	reply(storing->to, error.code, &flow->out);
 }
 
 void flow_stored(void *arg, enum err err)
@@ -158,7 +163,7 @@ void flow_stored(void *arg, enum err err)
 	if (err)
 		answer_storage_failed(storing);
 	else
-		flow_reply(flow, storing->to, &text);
+		flow_reply(storing->to, &text);
 	storing_free(storing);
 }
 

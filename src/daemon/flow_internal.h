@@ -55,7 +55,7 @@ struct request {
 
 /* ---- flow.c ---- */
 
-void flow_reply(struct flow *flow, struct reply_to to, const struct buf *text);
+void flow_reply(struct reply_to to, const struct buf *text);
 
 /* Asks for flow_run_due() at the time of what is due first. Called where that may have changed. */
 void flow_wake(struct flow *flow);

@@ -53,6 +53,7 @@ TAILQ_HEAD(client_list, client);
 struct clients {
 	struct event_base *base;
 	const struct event_sink *sink;
+	struct reply_port port;
 	size_t max_line;
 	bool stopping;
 	uint64_t last_id;
@@ -173,7 +174,7 @@ static void client_settle(struct client *client)
 static void client_take_lines(struct client *client)
 {
 	const struct event_sink *sink = client->clients->sink;
-	struct reply_to to = {.client = client->id};
+	struct reply_to to = {.port = &client->clients->port, .client = client->id};
 	const char *line;
 	size_t len;
 
@@ -285,6 +286,35 @@ static void clients_turn(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+static bool client_has_id(const struct map_node *node, const void *key, size_t len)
+{
+	(void)len;
+	return !memcmp(&map_entry(node, const struct client, node)->id, key, sizeof(uint64_t));
+}
+
+static void clients_reply(
+	void *self, struct reply_to to, enum event_error_code code, const char *text, size_t len)
+{
+	struct clients *clients = self;
+	struct map_node *node =
+		map_find(&clients->by_id, &to.client, sizeof(to.client), client_has_id);
+
+	(void)code; /* the text says it */
+	if (!node)
+		return;
+	struct client *client = map_entry(node, struct client, node);
+	if (!client->owed)
+		return; /* a second reply to a line would be taken for that of another */
+	client->owed--;
+	if (!client->deaf) {
+		buf_add(&client->out, text, len);
+		buf_add_char(&client->out, '\n');
+		if (client->out.failed)
+			client_drop(client);
+	}
+	client_set_due(client, true);
+}
+
 enum err clients_new(struct event_base *base, const struct event_sink *sink, size_t max_line,
 	struct clients **out)
 {
@@ -296,6 +326,7 @@ enum err clients_new(struct event_base *base, const struct event_sink *sink, siz
 	}
 	clients->base = base;
 	clients->sink = sink;
+	clients->port = (struct reply_port){.self = clients, .reply = clients_reply};
 	clients->max_line = max_line;
 	TAILQ_INIT(&clients->all);
 	TAILQ_INIT(&clients->due);
@@ -339,33 +370,6 @@ void clients_judge(struct clients *clients,
 		client->more = false;
 		client_set_due(client, true);
 	}
-}
-
-static bool client_has_id(const struct map_node *node, const void *key, size_t len)
-{
-	(void)len;
-	return !memcmp(&map_entry(node, const struct client, node)->id, key, sizeof(uint64_t));
-}
-
-void clients_reply(void *self, struct reply_to to, const char *text, size_t len)
-{
-	struct clients *clients = self;
-	struct map_node *node =
-		map_find(&clients->by_id, &to.client, sizeof(to.client), client_has_id);
-
-	if (!node)
-		return;
-	struct client *client = map_entry(node, struct client, node);
-	if (!client->owed)
-		return; /* a second reply to a line would be taken for that of another */
-	client->owed--;
-	if (!client->deaf) {
-		buf_add(&client->out, text, len);
-		buf_add_char(&client->out, '\n');
-		if (client->out.failed)
-			client_drop(client);
-	}
-	client_set_due(client, true);
 }
 
 void clients_stop(struct clients *clients)

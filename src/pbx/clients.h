@@ -13,7 +13,7 @@ struct event_base;
 
 /*
  * The connected clients of the event socket: their lines go to the sink, the replies come back to
- * them.
+ * them, also from inside the sink.
  *
  * What one client can make us hold is bounded: its unread replies (then its lines wait), its
  * unanswered lines, one line's memory. What it can make us do before others have their turn is
@@ -32,9 +32,6 @@ void clients_set_max_line(struct clients *clients, size_t max_line);
 /* Asks `judge` about every client again: a new role, or false to read no more from it. */
 void clients_judge(struct clients *clients,
 	bool (*judge)(const void *arg, uid_t uid, enum client_role *role), const void *arg);
-
-/* The reply port; self is the struct clients. May be called from inside the sink. */
-void clients_reply(void *self, struct reply_to to, const char *text, size_t len);
 
 /* Takes no more lines; each client is closed when it has what is owed to it. */
 void clients_stop(struct clients *clients);

@@ -31,7 +31,6 @@ struct event_socket {
 	struct event backoff;
 	struct clients *clients;
 	struct refusals *refusals;
-	struct reply_port replies;
 	bool full, starved; /* said so in the log already */
 };
 
@@ -218,7 +217,6 @@ enum err event_socket_new(struct event_base *base, const struct event_socket_opt
 		err = listener_new(socket, options, &socket->listener, why, why_size);
 	if (err)
 		goto out;
-	socket->replies = (struct reply_port){.self = socket->clients, .reply = clients_reply};
 	*out = socket;
 	socket = NULL;
 out:
@@ -259,11 +257,6 @@ enum err event_socket_reconfigure(struct event_socket *socket,
 	clients_set_max_line(socket->clients, copy.max_line);
 	clients_judge(socket->clients, event_socket_judge, &socket->options);
 	return ERR_OK;
-}
-
-const struct reply_port *event_socket_replies(struct event_socket *socket)
-{
-	return &socket->replies;
 }
 
 void event_socket_stop(struct event_socket *socket)

@@ -22,13 +22,19 @@ struct fake_replies {
 	STAILQ_HEAD(, line) lines;
 };
 
-static void take_reply(void *self, struct reply_to to, const char *text, size_t len)
+static void take_reply(
+	void *self, struct reply_to to, enum event_error_code code, const char *text, size_t len)
 {
 	struct fake_replies *replies = self;
 	bool armed = fake_memory_arm(false);
 	struct line *line = calloc(1, sizeof(*line));
+	char said[64];
 
 	assert_non_null(line);
+	/* what a front end is told beside the text is what the text says */
+	snprintf(said, sizeof(said), "\"error\":\"%s\"", event_error_name(code));
+	assert_true(!memmem(text, len, "\"ok\":false", 10) == !code);
+	assert_true(!code || memmem(text, len, said, strlen(said)));
 	if (memchr(text, '\n', len))
 		fail_msg("a reply of more than one line: %.*s", (int)len, text);
 	line->client = to.client;

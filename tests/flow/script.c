@@ -238,8 +238,9 @@ static void step_listed(struct step *step)
 	calls = json_loadb(out.data, out.len, 0, NULL);
 	assert_non_null(calls);
 	for (size_t i = 2; i < step->count; i++) {
-		step_pair(step->words[i], &path, &value);
-		if (!json_path_matches(calls, path, value))
+		if (!step_pair(step->words[i], &path, &value))
+			step_fail(step, "%s is no path=value", step->words[i]);
+		else if (!json_path_matches(calls, path, value))
 			step_fail(step, "%s is not %s in %s", path, value, buf_str(&out));
 	}
 	json_decref(calls);

@@ -59,7 +59,6 @@ static void start_flow(struct world *world)
 {
 	struct flow_ports ports = {
 		.transport = fake_transport_port(world->transport),
-		.replies = fake_replies_port(world->replies),
 		.directory = world->directory,
 		.metrics = world->metrics,
 		.timeline = world->timeline,
@@ -175,7 +174,8 @@ void world_send(
 	assert_non_null(copy);
 	memcpy(copy, line, len);
 	fake_memory_arm(true);
-	sink->line(sink->self, (struct reply_to){client}, role, copy, len, fake_clock_mono_us());
+	sink->line(sink->self, (struct reply_to){fake_replies_port(world->replies), client}, role,
+		copy, len, fake_clock_mono_us());
 	fake_memory_arm(false);
 	free(copy);
 }

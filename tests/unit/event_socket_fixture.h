@@ -32,7 +32,7 @@ struct fixture {
 	struct event_sink sink;
 	struct event_socket *socket;
 	struct event_socket_options options;
-	const struct reply_port *replies;
+	const struct reply_port *replies; /* known with the first line */
 
 	struct buf log;        /* "line|line|TOO LONG|" in the order in which they came */
 	size_t taken;          /* lines and too long ones */
@@ -57,10 +57,11 @@ static inline void fixture_took(struct fixture *f, struct reply_to to)
 	if (f->taken < 4)
 		f->clients[f->taken] = to.client;
 	f->taken++;
+	f->replies = to.port;
 	if (to.client < 4 && !f->taken_by[to.client]++ && to.client == 2)
 		f->seen_before = f->taken_by[1];
 	if (f->reply)
-		f->replies->reply(f->replies->self, to, f->reply, strlen(f->reply));
+		to.port->reply(to.port->self, to, EVENT_OK, f->reply, strlen(f->reply));
 }
 
 static inline void fixture_line(void *self, struct reply_to to, enum client_role role,
@@ -99,7 +100,6 @@ static inline void fixture_open(struct fixture *f)
 
 	if (event_socket_new(f->base, &f->options, &f->sink, &f->socket, why, sizeof(why)))
 		fail_msg("%s", why);
-	f->replies = event_socket_replies(f->socket);
 }
 
 static inline int setup(void **state)
@@ -174,7 +174,8 @@ static inline void put_times(int fd, const char *text, int times)
 
 static inline void answer(struct fixture *f, uint64_t client, const char *text)
 {
-	f->replies->reply(f->replies->self, (struct reply_to){client}, text, strlen(text));
+	f->replies->reply(f->replies->self, (struct reply_to){f->replies, client}, EVENT_OK, text,
+		strlen(text));
 }
 
 /* Reads what is there. Returns what ended it: 0 the end of the stream, else an errno. */

@@ -171,6 +171,7 @@ struct call_event {
 };
 
 enum event_error_code {
+	EVENT_OK, /* the event was taken, whatever came of it */
 	EVENT_BAD_JSON,
 	EVENT_UNKNOWN,
 	EVENT_MISSING_FIELD,
@@ -181,7 +182,7 @@ enum event_error_code {
 	EVENT_STORAGE_FAILED,
 };
 
-/* The contract's spelling, e.g. "bad-json". Static string. */
+/* The contract's spelling, e.g. "bad-json", or "ok". Static string. */
 const char *event_error_name(enum event_error_code code);
 
 struct event_error {

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <pbxpush/base/err.h>
+#include <pbxpush/core/event.h>
 #include <pbxpush/core/push.h>
 
 /*
@@ -40,8 +41,12 @@ struct transport {
 
 /* ---- event sink: the call flow gives it, src/pbx uses it ---- */
 
-/* Whom a reply goes to. A number, so that an answer to a client that left is harmless. */
+struct reply_port;
+
+/* Whom a reply goes to: a front end, and within it a number, so that an answer to a client that
+ * left is harmless. */
 struct reply_to {
+	const struct reply_port *port; /* outlives the sink */
 	uint64_t client;
 };
 
@@ -55,7 +60,7 @@ struct event_sink {
 
 	/*
 	 * One line without its end, len bytes, borrowed for the call. The sink answers exactly
-	 * once, at once or later, through the reply_port.
+	 * once, at once or later, through to.port.
 	 * read_us: monotonic time at which the line was read.
 	 */
 	void (*line)(void *self, struct reply_to to, enum client_role role, const char *line,
@@ -65,12 +70,13 @@ struct event_sink {
 	void (*too_long)(void *self, struct reply_to to);
 };
 
-/* ---- reply port: src/pbx gives it, the call flow uses it ---- */
+/* ---- reply port: src/pbx gives one a front end, the call flow uses it ---- */
 
 struct reply_port {
 	void *self;
-	/* text: one JSON object without a line end, copied. */
-	void (*reply)(void *self, struct reply_to to, const char *text, size_t len);
+	/* code: what the text says. text: one JSON object without a line end, copied. */
+	void (*reply)(void *self, struct reply_to to, enum event_error_code code, const char *text,
+		size_t len);
 };
 
 #endif

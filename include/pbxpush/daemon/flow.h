@@ -26,7 +26,6 @@ struct flow;
 
 struct flow_ports {
 	const struct transport *transport;
-	const struct reply_port *replies;
 	struct directory *directory;
 	struct metrics *metrics;
 	struct timeline *timeline;

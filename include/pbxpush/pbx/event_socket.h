@@ -14,7 +14,7 @@ struct event_base;
 /*
  * The unix stream socket on which a PBX writes lines and reads replies (CONTRACT 2). It knows
  * lines, clients and their limits, not what an event is: each line goes to the event sink, each
- * reply comes back through the reply port. A client that does not read is not read from; one that
+ * reply comes back through its reply port; one to a client that has left is dropped. A client that does not read is not read from; one that
  * half-closes still gets its outstanding replies. What one that left had sent still counts, though
  * nobody gets the replies.
  *
@@ -42,10 +42,6 @@ enum err event_socket_new(struct event_base *base, const struct event_socket_opt
  * changed. */
 enum err event_socket_reconfigure(struct event_socket *socket,
 	const struct event_socket_options *options, char *why, size_t why_size);
-
-/* Replies to a client that has left, or that is owed none, are dropped. Lives as long as the
- * socket. */
-const struct reply_port *event_socket_replies(struct event_socket *socket);
 
 /* Drain: no new clients (the path goes), no new lines; each client gets what it is owed and is
  * closed. */
