@@ -127,7 +127,7 @@ static const struct option_spec options[] = {
 	{"apns", "proxy", OPTION_TEXT, "", 0, TEXT_MAX, AT(apns_proxy),
 		.help = "http://[user:password@]host:port"},
 
-	{"kamailio", "evapi", OPTION_HOST, "", 0, TEXT_MAX, AT(kamailio_evapi), .planned = true,
+	{"kamailio", "evapi", OPTION_HOST, "", 0, TEXT_MAX, AT(kamailio_evapi),
 		.help = "connect to Kamailio's evapi"},
 	{"asterisk", "fastagi", OPTION_HOST, "", 0, TEXT_MAX, AT(asterisk_fastagi), .planned = true,
 		.help = "serve FastAGI"},

@@ -123,6 +123,18 @@ out:
 	return err;
 }
 
+enum err daemon_apply_evapi(struct daemon *daemon, const struct config *config)
+{
+	/* Kamailio is no user whose id could be looked up: it is an admin where everybody is. */
+	struct evapi_options options = {.address = config->kamailio_evapi,
+		.role = config->events_admin[0] ? ROLE_CALLS : ROLE_ADMIN,
+		.max_line = (size_t)config->max_line};
+
+	if (daemon->evapi)
+		return evapi_reconfigure(daemon->evapi, &options);
+	return evapi_new(daemon->base, &options, flow_sink(daemon->flow), &daemon->evapi);
+}
+
 enum err daemon_apply_status(
 	struct daemon *daemon, const struct config *config, char *why, size_t why_size)
 {
@@ -148,6 +160,8 @@ enum err daemon_apply_all(
 		err = daemon_apply_events(daemon, config, why, why_size);
 	if (!err)
 		err = daemon_apply_status(daemon, config, why, why_size);
+	if (!err) /* last, as going back would cost its connection */
+		err = daemon_apply_evapi(daemon, config);
 	if (err)
 		return err;
 	log_set_level((enum log_level)config->log_level);

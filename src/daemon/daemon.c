@@ -151,6 +151,11 @@ static void enter(struct daemon *daemon, enum phase phase, int64_t lasts_us)
 	daemon->phase_ends_us = clock_mono_us() + lasts_us;
 }
 
+static bool everything_is_answered(const struct daemon *daemon)
+{
+	return event_socket_is_drained(daemon->events) && evapi_is_drained(daemon->evapi);
+}
+
 static void on_drain(evutil_socket_t fd, short what, void *arg)
 {
 	struct daemon *daemon = arg;
@@ -166,7 +171,7 @@ static void on_drain(evutil_socket_t fd, short what, void *arg)
 	}
 	/* Asked again: the time for flushing begins when that for draining is up. */
 	late = clock_mono_us() >= daemon->phase_ends_us;
-	if (daemon->phase == PHASE_FLUSHING && (late || event_socket_is_drained(daemon->events)))
+	if (daemon->phase == PHASE_FLUSHING && (late || everything_is_answered(daemon)))
 		event_base_loopbreak(daemon->base);
 	else
 		set_timer(daemon->drain, DRAIN_POLL_US);
@@ -184,6 +189,7 @@ static void on_stop(evutil_socket_t signal, short what, void *arg)
 	}
 	notify_send("STOPPING=1");
 	event_socket_stop(daemon->events);
+	evapi_stop(daemon->evapi);
 	enter(daemon, PHASE_DRAINING, daemon->config->drain_timeout_ms * 1000);
 	set_timer(daemon->drain, 0);
 }
@@ -279,12 +285,15 @@ static enum err start(struct daemon *daemon, char *why, size_t why_size)
 		err = make_events(daemon);
 	if (!err)
 		err = daemon_apply_events(daemon, daemon->config, why, why_size);
+	if (!err)
+		err = daemon_apply_evapi(daemon, daemon->config);
 	if (err)
 		return err;
 	daemon->view = (struct status_view){.flow = daemon->flow,
 		.apns = daemon->apns,
 		.directory = daemon->directory,
 		.events = daemon->events,
+		.evapi = daemon->evapi,
 		.metrics = daemon->metrics,
 		.timeline = daemon->timeline,
 		.started_us = clock_mono_us()};
@@ -348,6 +357,7 @@ void daemon_free(struct daemon *daemon)
 	directory_close(daemon->directory); /* … every change is on disk … */
 	flow_free(daemon->flow);            /* … before the flow that hears of it goes */
 	event_socket_free(daemon->events);
+	evapi_free(daemon->evapi);
 	timeline_free(daemon->timeline);
 	zones_free(daemon->zones);
 	metrics_free(daemon->metrics);

@@ -22,6 +22,7 @@ struct daemon {
 	struct timeline *timeline;
 	struct zones *zones;
 	struct event_socket *events;
+	struct evapi *evapi;
 	struct status_server *status;
 	struct flow *flow;
 	struct status_view view;
@@ -36,6 +37,7 @@ enum err daemon_apply_apns(
 	struct daemon *daemon, const struct config *config, char *why, size_t why_size);
 enum err daemon_apply_events(
 	struct daemon *daemon, const struct config *config, char *why, size_t why_size);
+enum err daemon_apply_evapi(struct daemon *daemon, const struct config *config);
 enum err daemon_apply_status(
 	struct daemon *daemon, const struct config *config, char *why, size_t why_size);
 

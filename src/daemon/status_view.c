@@ -41,6 +41,23 @@ static void write_route(void *arg, const struct apns_route_stats *route)
 	buf_add_char(out, '}');
 }
 
+static void write_evapi(const struct evapi *evapi, struct buf *out)
+{
+	struct evapi_stats stats;
+
+	evapi_stats(evapi, &stats);
+	if (!stats.address[0]) {
+		buf_add_str(out, ",\"evapi\":null");
+		return;
+	}
+	buf_add_str(out, ",\"evapi\":{\"address\":");
+	buf_add_json(out, stats.address);
+	reply_add_bool(out, "connected", stats.connected);
+	reply_add_int(out, "owed", (int64_t)stats.owed);
+	reply_add_string(out, "last_error", stats.last_error);
+	buf_add_char(out, '}');
+}
+
 static void write_status(void *self, struct buf *out)
 {
 	const struct status_view *view = self;
@@ -65,7 +82,9 @@ static void write_status(void *self, struct buf *out)
 		directory.users, directory.devices, directory.dead, directory.registered,
 		directory.entries, directory.unwritten);
 	reply_add_bool(out, "healthy", directory_healthy(view->directory, &why));
-	buf_add_str(out, "},\"routes\":[");
+	buf_add_char(out, '}');
+	write_evapi(view->evapi, out);
+	buf_add_str(out, ",\"routes\":[");
 	apns_each_route(view->apns, write_route, &writer);
 	buf_add_str(out, "]}\n");
 }
@@ -135,6 +154,17 @@ static void measure_route(void *arg, const struct apns_route_stats *route)
 		metrics_set(metrics, METRIC_TOKEN_AGE, (double)route->token_age_s, labels);
 }
 
+/* No series where evapi is not configured, so that an alert on 0 says what it seems to say. */
+static void measure_evapi(const struct evapi *evapi, struct metrics *metrics)
+{
+	struct evapi_stats stats;
+
+	evapi_stats(evapi, &stats);
+	metrics_clear(metrics, METRIC_EVAPI_CONNECTED);
+	if (stats.address[0])
+		metrics_set(metrics, METRIC_EVAPI_CONNECTED, stats.connected, NULL);
+}
+
 static void write_metrics(void *self, struct buf *out)
 {
 	static const enum metric of_routes[] = {
@@ -153,6 +183,7 @@ static void write_metrics(void *self, struct buf *out)
 	set_gauge(metrics, METRIC_DIRECTORY_DEVICES, (double)directory.dead, "dead");
 	set_gauge(metrics, METRIC_DIRECTORY_DEVICES, (double)directory.registered, "registered");
 	metrics_set(metrics, METRIC_CLIENTS, (double)event_socket_clients(view->events), NULL);
+	measure_evapi(view->evapi, metrics);
 	for (size_t i = 0; i < sizeof(of_routes) / sizeof(of_routes[0]); i++)
 		metrics_clear(metrics, of_routes[i]);
 	apns_each_route(view->apns, measure_route, metrics);

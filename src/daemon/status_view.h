@@ -7,6 +7,7 @@
 #include <pbxpush/apns/apns.h>
 #include <pbxpush/daemon/flow.h>
 #include <pbxpush/directory/directory.h>
+#include <pbxpush/pbx/evapi.h>
 #include <pbxpush/pbx/event_socket.h>
 #include <pbxpush/status/metrics.h>
 #include <pbxpush/status/status.h>
@@ -18,6 +19,7 @@ struct status_view {
 	const struct apns *apns;
 	const struct directory *directory;
 	const struct event_socket *events;
+	const struct evapi *evapi;
 	struct metrics *metrics;
 	struct timeline *timeline;
 	int64_t started_us; /* monotonic */

@@ -70,6 +70,8 @@ static const struct metric_info {
 	[METRIC_DIRECTORY_DEVICES] =
 		GAUGE("pbxpush_directory_devices", "Devices in the directory.", "state"),
 	[METRIC_CLIENTS] = GAUGE("pbxpush_clients", "Clients on the event socket.", NULL),
+	[METRIC_EVAPI_CONNECTED] = GAUGE("pbxpush_evapi_connected",
+		"1 while the connection to Kamailio's evapi stands.", NULL),
 };
 
 _Static_assert(sizeof(push_buckets_us) <= METRIC_BUCKETS_MAX * sizeof(int64_t) &&

@@ -243,8 +243,8 @@ static const struct {
 	{"value that is missing", APP "[calls]\nring-timeout =\n",
 		"6: [calls] ring-timeout = \"\": must be a duration (such as 500ms, 30s, 5m, 2h or "
 		"1d) from 1s to 5m\n"},
-	{"not built yet", APP "[kamailio]\nevapi = 127.0.0.1:8448\n",
-		"6: [kamailio] evapi = \"127.0.0.1:8448\": is not built yet\n"},
+	{"not built yet", APP "[opensips]\ndatagram = /run/o.sock\n",
+		"6: [opensips] datagram = \"/run/o.sock\": is not built yet\n"},
 	{"key set twice", APP "[calls]\nremember = 1m\nremember = 2m\n",
 		"7: [calls] remember: set twice (first at line 6)\n"},
 	{"key set twice, in two parts of a section",

@@ -29,6 +29,7 @@ enum metric {
 	METRIC_TOKEN_AGE,         /* team, key */
 	METRIC_DIRECTORY_DEVICES, /* state */
 	METRIC_CLIENTS,
+	METRIC_EVAPI_CONNECTED,
 	METRIC_COUNT
 };
 
