@@ -280,7 +280,7 @@ static void handle_new_call(struct flow *flow, struct request *request, const ch
 		answer_unplaced(flow, request, uuid, decision->verdict, decision->rule);
 		return;
 	}
-	callee = place(flow, request, user, uuid, &times);
+	callee = flow->stopping ? NULL : place(flow, request, user, uuid, &times);
 	if (!callee) {
 		answer_unplaced(flow, request, uuid, VERDICT_UNREACHABLE, RULE_OVERLOADED);
 		return;

@@ -188,6 +188,7 @@ static void on_stop(evutil_socket_t signal, short what, void *arg)
 		return;
 	}
 	notify_send("STOPPING=1");
+	flow_stop(daemon->flow);
 	event_socket_stop(daemon->events);
 	evapi_stop(daemon->evapi);
 	enter(daemon, PHASE_DRAINING, daemon->config->drain_timeout_ms * 1000);

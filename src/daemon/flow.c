@@ -224,6 +224,9 @@ static void handle_event(struct flow *flow, struct request *request, enum client
 	if (spec->admin && role != ROLE_ADMIN) {
 		flow_reply_error(flow, request, EVENT_NOT_PERMITTED, NULL,
 			"'%s' is for admin-users", spec->name);
+	} else if (flow->stopping && request->event.type != EVENT_CALL) {
+		flow_reply_error(
+			flow, request, EVENT_OVERLOADED, NULL, "the daemon is shutting down");
 	} else {
 		handlers[request->event.type](flow, request);
 		flow_wake(flow);
@@ -341,6 +344,11 @@ void flow_run_due(struct flow *flow)
 void flow_tick(struct flow *flow)
 {
 	news_tick(flow);
+}
+
+void flow_stop(struct flow *flow)
+{
+	flow->stopping = true;
 }
 
 bool flow_is_busy(const struct flow *flow)

@@ -40,6 +40,7 @@ struct flow {
 	TAILQ_HEAD(silence_list, silence) silences; /* users on do-not-disturb who missed calls */
 	size_t silence_count;
 	size_t waiting, in_flight, storing;
+	bool stopping;
 	int64_t woken_for_us; /* what ports.wake was last asked for */
 	uint64_t events, pushes;
 };

@@ -11,6 +11,7 @@
 
 #include <pbxpush/base/buf.h>
 #include <pbxpush/base/clock.h>
+#include <pbxpush/pbx/evapi_frame.h>
 #include <pbxpush/pbx/netstring.h>
 
 #include "evapi_link.h"
@@ -19,6 +20,7 @@
 #define LINK_KEEP_BYTES       ((size_t)64 * 1024) /* of an empty output, for the next replies */
 #define LINK_MAX_OWED         65536
 #define LINK_EVENTS_A_TURN    256
+#define LINK_PIECE_BYTES      ((size_t)32 * 1024) /* below a segment of loopback */
 
 struct evapi_link {
 	struct event_base *base;
@@ -31,7 +33,8 @@ struct evapi_link {
 	int64_t read_us; /* when the bytes in `in` were read */
 	struct buf out;  /* out.data[sent..len) has not left yet */
 	size_t sent;
-	size_t owed; /* events handed to the sink that wait for their reply */
+	size_t piece_bytes; /* of what is sent as one, still to leave */
+	size_t owed;        /* events handed to the sink that wait for their reply */
 
 	bool more;    /* `in` may hold whole netstrings */
 	bool blocked; /* the kernel takes no more for now */
@@ -102,8 +105,8 @@ static void link_take(
 	const struct event_sink *sink = link->options.sink;
 
 	link->proven |= kind == NETSTRING_TEXT;
-	if (link->retired)
-		return;
+	if (link->closing)
+		return; /* there is no way back for a reply */
 	link->owed++;
 	if (kind == NETSTRING_TEXT)
 		sink->line(
@@ -165,23 +168,9 @@ static void link_read(struct evapi_link *link)
 	link_take_events(link);
 }
 
-static void link_write(struct evapi_link *link)
+/* Gives back or moves what has left. */
+static void link_tidy(struct evapi_link *link)
 {
-	size_t unread = link_unread_bytes(link);
-
-	if (!unread || link->blocked || link->fault[0])
-		return;
-	ssize_t len =
-		send(link->fd, link->out.data + link->sent, unread, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (len < 0) {
-		if (errno == EAGAIN)
-			link->blocked = true;
-		else if (errno != EINTR)
-			link_fail(link, strerror(errno));
-		return;
-	}
-	link->blocked = (size_t)len < unread;
-	link->sent += (size_t)len;
 	if (link->sent == link->out.len) {
 		if (link->out.cap > LINK_KEEP_BYTES)
 			buf_free(&link->out);
@@ -193,6 +182,30 @@ static void link_write(struct evapi_link *link)
 		memmove(link->out.data, link->out.data + link->sent, link->out.len);
 		link->sent = 0;
 	}
+}
+
+/* Sends everything, in pieces of whole replies (evapi_frame.h says why). MSG_EOR keeps the kernel from
+ * joining them and cutting anew. */
+static void link_write(struct evapi_link *link)
+{
+	while (link_unread_bytes(link) && !link->blocked && !link->fault[0]) {
+		const char *data = link->out.data + link->sent;
+		if (!link->piece_bytes)
+			link->piece_bytes = evapi_frames_within(
+				data, link_unread_bytes(link), LINK_PIECE_BYTES);
+		ssize_t len = send(
+			link->fd, data, link->piece_bytes, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_EOR);
+		if (len >= 0) {
+			link->sent += (size_t)len;
+			link->piece_bytes -= (size_t)len;
+			link->blocked = link->piece_bytes;
+		} else if (errno == EAGAIN) {
+			link->blocked = true;
+		} else if (errno != EINTR) {
+			link_fail(link, strerror(errno));
+		}
+	}
+	link_tidy(link);
 }
 
 static void link_io(evutil_socket_t fd, short what, void *arg)
@@ -225,9 +238,7 @@ void evapi_link_reply(struct evapi_link *link, const char *text, size_t len)
 	if (!link->owed)
 		return; /* a second reply to an event */
 	link->owed--;
-	buf_printf(&link->out, "%zu:", len);
-	buf_add(&link->out, text, len);
-	buf_add_char(&link->out, ',');
+	evapi_frame_add(&link->out, text, len);
 	if (link->out.failed)
 		link_fail(link, "out of memory");
 	else if (link_unread_bytes(link) > LINK_MAX_UNREAD_BYTES)

@@ -37,7 +37,8 @@ void evapi_link_configure(struct evapi_link *link, enum client_role role, size_t
 /* Answers one event. May be called from inside the sink. */
 void evapi_link_reply(struct evapi_link *link, const char *text, size_t len);
 
-/* Takes no more events (what comes is read and dropped), and ends when all is answered. */
+/* Ends when everything is answered. Kamailio may send on until then; it is the sink that takes no
+ * more calls. */
 void evapi_link_retire(struct evapi_link *link);
 
 /* Events without a reply. */

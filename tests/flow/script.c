@@ -290,6 +290,8 @@ static bool step_about_world(struct step *step, const char *rest)
 		step_untold(step);
 	else if (!strcmp(verb, "listed"))
 		step_listed(step);
+	else if (!strcmp(verb, "stop"))
+		flow_stop(step->world->flow);
 	else if (!strcmp(verb, "drain"))
 		flow_release_all(step->world->flow);
 	else

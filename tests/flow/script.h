@@ -43,6 +43,7 @@
  *   told c1 WORD …                   the timeline of a call has these entries, in this order
  *   untold c1 WORD …                 these words stand nowhere in it
  *   listed MAX PATH=V …              what flow_write_calls() writes
+ *   stop                             flow_stop()
  *   drain                            flow_release_all()
  *
  * A token of one letter a to f stands for 64 of them, in events as `$a`. `$now`, `$now+500` is Unix

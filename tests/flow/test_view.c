@@ -82,6 +82,21 @@ static const struct scenario scenarios[] = {
 	 "< push one:pending\n"
 	 "2< push two:accepted\n"
 	 "stats waiting=0\n"},
+	{"a daemon that stops takes no new call, and refuses the rest\n"
+	 "phone 1001 one a\n"
+	 "> call c1 1001\n"
+	 "push a\n"
+	 "stop\n"
+	 "> call c2 1001\n"
+	 "< unreachable overloaded\n"
+	 "> end c1\n"
+	 "< error overloaded\n"
+	 "> call c1 1001\n"
+	 "quiet\n"
+	 "accept a\n"
+	 "< push one:accepted\n"
+	 "< push duplicate=true one:accepted\n"
+	 "stats ringing=1\n"},
 };
 
 int main(void)

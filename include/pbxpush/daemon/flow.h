@@ -58,6 +58,10 @@ void flow_run_due(struct flow *flow);
  * silent. */
 void flow_tick(struct flow *flow);
 
+/* The beginning of a drain. A front end that still reads gets no more than answers: a new call is
+ * `unreachable` (rule `overloaded`), what is no call is refused. */
+void flow_stop(struct flow *flow);
+
 /* True while a push or a change of the directory has not ended: a drain waits for this. Clients
  * that wait for a REGISTER are not counted, since in a drain no REGISTER is heard any more. */
 bool flow_is_busy(const struct flow *flow);

@@ -36,7 +36,8 @@ enum err evapi_new(struct event_base *base, const struct evapi_options *options,
  * nothing changed. */
 enum err evapi_reconfigure(struct evapi *evapi, const struct evapi_options *options);
 
-/* Drain: events are read and dropped, what is owed is answered, then the connection is closed. */
+/* Drain: the connection is closed as soon as nothing is owed; what comes until then still goes to
+ * the sink, which is expected to refuse it. */
 void evapi_stop(struct evapi *evapi);
 
 /* After evapi_stop(): true when every event taken has its reply and Kamailio knows that we left. */
