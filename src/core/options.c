@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include <pbxpush/base/buf.h>
+#include <pbxpush/core/access_token.h>
 #include <pbxpush/core/aor.h>
 #include <pbxpush/core/template.h>
 
@@ -354,6 +355,7 @@ void config_free(struct config *config)
 		free_strings(true, &config->apps[i]);
 	}
 	free(config->apps);
+	access_tokens_free(config->events_access);
 	free_strings(false, config);
 	free(config);
 }

@@ -135,6 +135,29 @@ enum err daemon_apply_evapi(struct daemon *daemon, const struct config *config)
 	return evapi_new(daemon->base, &options, flow_sink(daemon->flow), &daemon->evapi);
 }
 
+enum err daemon_apply_http(
+	struct daemon *daemon, const struct config *config, char *why, size_t why_size)
+{
+	struct http_events_options options = {.address = config->events_http,
+		.tokens = config->events_access,
+		.max_clients = (size_t)config->max_clients,
+		.max_line = (size_t)config->max_line};
+
+	if (daemon->http)
+		return http_events_reconfigure(daemon->http, &options, why, why_size);
+	return http_events_new(
+		daemon->base, &options, flow_sink(daemon->flow), &daemon->http, why, why_size);
+}
+
+static enum err apply_status(struct daemon *daemon, const struct status_options *options,
+	struct status_server **server, char *why, size_t why_size)
+{
+	if (*server)
+		return status_server_reconfigure(*server, options, why, why_size);
+	return status_server_new(
+		daemon->base, options, &daemon->view.provider, server, why, why_size);
+}
+
 enum err daemon_apply_status(
 	struct daemon *daemon, const struct config *config, char *why, size_t why_size)
 {
@@ -145,10 +168,19 @@ enum err daemon_apply_status(
 		snprintf(why, why_size, "[status] socket-group: no such group");
 		return ERR_NOTFOUND;
 	}
-	if (daemon->status)
-		return status_server_reconfigure(daemon->status, &options, why, why_size);
-	return status_server_new(
-		daemon->base, &options, &daemon->view.provider, &daemon->status, why, why_size);
+	return apply_status(daemon, &options, &daemon->status, why, why_size);
+}
+
+enum err daemon_apply_status_http(
+	struct daemon *daemon, const struct config *config, char *why, size_t why_size)
+{
+	struct status_options options = {.path = config->status_http, .loopback = true};
+
+	if (options.path[0])
+		return apply_status(daemon, &options, &daemon->status_http, why, why_size);
+	status_server_free(daemon->status_http);
+	daemon->status_http = NULL;
+	return ERR_OK;
 }
 
 enum err daemon_apply_all(
@@ -159,7 +191,11 @@ enum err daemon_apply_all(
 	if (!err)
 		err = daemon_apply_events(daemon, config, why, why_size);
 	if (!err)
+		err = daemon_apply_http(daemon, config, why, why_size);
+	if (!err)
 		err = daemon_apply_status(daemon, config, why, why_size);
+	if (!err)
+		err = daemon_apply_status_http(daemon, config, why, why_size);
 	if (!err) /* last, as going back would cost its connection */
 		err = daemon_apply_evapi(daemon, config);
 	if (err)

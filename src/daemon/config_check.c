@@ -11,30 +11,66 @@
 
 #include <pbxpush/apns/apns.h>
 #include <pbxpush/apns/endpoint.h>
+#include <pbxpush/base/loopback.h>
 #include <pbxpush/base/unix_socket.h>
+#include <pbxpush/core/access_token.h>
 #include <pbxpush/core/template.h>
 
-static void check_key_file(struct loader *loader, int line, const struct config_app *app)
+/* A file with a secret: there, and closed to others. what: "[section] key". */
+static bool check_secret_file(struct loader *loader, int line, const char *what, const char *path)
 {
 	struct stat info;
-	char why[256];
 
-	if (stat(app->key_file, &info)) {
-		config_fault(loader, line, "[app %s] key-file = \"%s\": %s", app->bundle_id,
-			app->key_file, strerror(errno));
-		return;
+	if (stat(path, &info)) {
+		config_fault(loader, line, "%s = \"%s\": %s", what, path, strerror(errno));
+		return false;
 	}
 	if (info.st_mode & 0027) {
 		config_fault(loader, line,
-			"[app %s] key-file = \"%s\": has mode %04o; nobody but its owner (and a "
-			"group "
-			"that reads) may open it: chmod 0600",
-			app->bundle_id, app->key_file, (unsigned)(info.st_mode & 07777));
-		return;
+			"%s = \"%s\": has mode %04o; nobody but its owner (and a group that reads) "
+			"may open it: chmod 0600",
+			what, path, (unsigned)(info.st_mode & 07777));
+		return false;
 	}
-	if (apns_check_key(app->key_file, why, sizeof(why)))
+	return true;
+}
+
+static void check_key_file(struct loader *loader, int line, const struct config_app *app)
+{
+	char what[160], why[256];
+
+	snprintf(what, sizeof(what), "[app %s] key-file", app->bundle_id);
+	if (check_secret_file(loader, line, what, app->key_file) &&
+		apns_check_key(app->key_file, why, sizeof(why)))
 		config_fault(loader, line, "[app %s] key-file = \"%s\": %s", app->bundle_id,
 			app->key_file, why);
+}
+
+/* A whole file of at most max bytes, with a NUL behind it. NULL, and why says so; freed by the
+ * caller. */
+static char *read_file(const char *path, size_t max, size_t *out_len, const char **why)
+{
+	char *text = NULL;
+	struct stat info;
+	size_t len = 0;
+	FILE *file;
+
+	*why = "is no regular file";
+	if (!stat(path, &info) && !S_ISREG(info.st_mode))
+		return NULL;
+	file = fopen(path, "re");
+	text = calloc(1, max + 2);
+	if (file && text)
+		len = fread(text, 1, max + 1, file);
+	if (!file || !text || ferror(file) || len > max) {
+		*why = len > max ? "too long" : strerror(errno);
+		free(text);
+		text = NULL;
+	}
+	if (file)
+		fclose(file);
+	*out_len = len;
+	return text;
 }
 
 static void fault_template(struct loader *loader, int line, const struct config_app *app,
@@ -43,37 +79,21 @@ static void fault_template(struct loader *loader, int line, const struct config_
 	config_fault(loader, line, "[app %s] %s = \"%s\": %s", app->bundle_id, key, value, why);
 }
 
-/* A template's text: one that we bring along, or a file. NULL after a fault; freed by the
- * caller. */
+/* A template's text from its file. NULL after a fault; freed by the caller. */
 static char *read_template(struct loader *loader, int line, const struct config_app *app,
 	const char *key, const char *value)
 {
 	struct buf path = {0};
-	char *text = NULL;
-	struct stat info;
-	size_t len = 0;
-	FILE *file;
+	const char *why;
+	size_t len;
+	char *text;
 
 	if (value[0] != '/')
 		buf_printf(&path, "%s/", loader->paths.folder);
 	buf_add_str(&path, value);
-	if (!stat(buf_str(&path), &info) && !S_ISREG(info.st_mode)) {
-		fault_template(loader, line, app, key, value, "is no regular file");
-		buf_free(&path);
-		return NULL;
-	}
-	file = fopen(buf_str(&path), "re");
-	text = calloc(1, TEMPLATE_MAX_BYTES + 2);
-	if (file && text)
-		len = fread(text, 1, TEMPLATE_MAX_BYTES + 1, file);
-	if (!file || !text || ferror(file) || len > TEMPLATE_MAX_BYTES) {
-		fault_template(loader, line, app, key, value,
-			len > TEMPLATE_MAX_BYTES ? "too long" : strerror(errno));
-		free(text);
-		text = NULL;
-	}
-	if (file)
-		fclose(file);
+	text = read_file(buf_str(&path), TEMPLATE_MAX_BYTES, &len, &why);
+	if (!text)
+		fault_template(loader, line, app, key, value, why);
 	buf_free(&path);
 	return text;
 }
@@ -150,6 +170,59 @@ static void check_socket(struct loader *loader, const char *section, const char 
 			section, path, UNIX_SOCKET_PATH_MAX);
 }
 
+static void check_loopback(struct loader *loader, const char *section, const char *address)
+{
+	struct sockaddr_storage parsed;
+	socklen_t len;
+
+	if (address[0] && loopback_parse(address, &parsed, &len))
+		config_fault(loader, line_of(loader, section, "http"),
+			"[%s] http = \"%s\": must be a loopback address, such as 127.0.0.1:8599, "
+			"[::1]:8599 or localhost:8599: only programs of this machine may reach it",
+			section, address);
+}
+
+static void fault_token(void *arg, int token_line, const char *what)
+{
+	struct loader *loader = arg;
+	int line = line_of(loader, "events", "http-token-file");
+	const char *path = loader->config->events_tokens;
+
+	if (token_line)
+		config_fault(loader, line, "[events] http-token-file = \"%s\": line %d: %s", path,
+			token_line, what);
+	else
+		config_fault(loader, line, "[events] http-token-file = \"%s\": %s", path, what);
+}
+
+static void check_tokens(struct loader *loader)
+{
+	struct config *config = loader->config;
+	const char *why, *path = config->events_tokens;
+	int line = line_of(loader, "events", "http-token-file");
+	size_t len;
+	char *text;
+
+	if (!config->events_http[0])
+		return;
+	if (!path[0]) {
+		config_fault(loader, line_of(loader, "events", "http"),
+			"[events] http = \"%s\": needs http-token-file, too", config->events_http);
+		return;
+	}
+	if (!check_secret_file(loader, line, "[events] http-token-file", path))
+		return;
+	text = read_file(path, ACCESS_FILE_MAX_BYTES, &len, &why);
+	if (!text)
+		fault_token(loader, 0, why);
+	else if (access_tokens_parse(text, len, fault_token, loader, &config->events_access) ==
+		 ERR_NOMEM)
+		fault_token(loader, 0, err_string(ERR_NOMEM));
+	if (text)
+		explicit_bzero(text, len);
+	free(text);
+}
+
 static void check_apns(struct loader *loader)
 {
 	const struct config *config = loader->config;
@@ -187,6 +260,12 @@ void config_check(struct loader *loader)
 	if (!strcmp(config->events_socket, config->status_socket))
 		config_fault(loader, line_of(loader, "status", "socket"),
 			"[events] and [status] name the same socket %s", config->events_socket);
+	check_loopback(loader, "events", config->events_http);
+	check_loopback(loader, "status", config->status_http);
+	if (config->events_http[0] && !strcmp(config->events_http, config->status_http))
+		config_fault(loader, line_of(loader, "status", "http"),
+			"[events] and [status] name the same address %s", config->events_http);
+	check_tokens(loader);
 	check_users(loader, "allow-users", config->events_allow);
 	check_users(loader, "admin-users", config->events_admin);
 	check_group(loader, "events", config->events_group);

@@ -75,7 +75,7 @@ static void tell_state(struct daemon *daemon)
 
 	flow_stats(daemon->flow, &stats);
 	snprintf(text, sizeof(text), "STATUS=%zu calls ringing, %zu pushes open, %zu clients",
-		stats.ringing, apns_pending(daemon->apns), event_socket_clients(daemon->events));
+		stats.ringing, apns_pending(daemon->apns), status_view_clients(&daemon->view));
 	notify_send(text);
 }
 
@@ -153,7 +153,8 @@ static void enter(struct daemon *daemon, enum phase phase, int64_t lasts_us)
 
 static bool everything_is_answered(const struct daemon *daemon)
 {
-	return event_socket_is_drained(daemon->events) && evapi_is_drained(daemon->evapi);
+	return event_socket_is_drained(daemon->events) && http_events_is_drained(daemon->http) &&
+	       evapi_is_drained(daemon->evapi);
 }
 
 static void on_drain(evutil_socket_t fd, short what, void *arg)
@@ -190,6 +191,7 @@ static void on_stop(evutil_socket_t signal, short what, void *arg)
 	notify_send("STOPPING=1");
 	flow_stop(daemon->flow);
 	event_socket_stop(daemon->events);
+	http_events_stop(daemon->http);
 	evapi_stop(daemon->evapi);
 	enter(daemon, PHASE_DRAINING, daemon->config->drain_timeout_ms * 1000);
 	set_timer(daemon->drain, 0);
@@ -287,6 +289,8 @@ static enum err start(struct daemon *daemon, char *why, size_t why_size)
 	if (!err)
 		err = daemon_apply_events(daemon, daemon->config, why, why_size);
 	if (!err)
+		err = daemon_apply_http(daemon, daemon->config, why, why_size);
+	if (!err)
 		err = daemon_apply_evapi(daemon, daemon->config);
 	if (err)
 		return err;
@@ -294,12 +298,16 @@ static enum err start(struct daemon *daemon, char *why, size_t why_size)
 		.apns = daemon->apns,
 		.directory = daemon->directory,
 		.events = daemon->events,
+		.http = daemon->http,
 		.evapi = daemon->evapi,
 		.metrics = daemon->metrics,
 		.timeline = daemon->timeline,
 		.started_us = clock_mono_us()};
 	status_view_init(&daemon->view);
-	return daemon_apply_status(daemon, daemon->config, why, why_size);
+	err = daemon_apply_status(daemon, daemon->config, why, why_size);
+	if (!err)
+		err = daemon_apply_status_http(daemon, daemon->config, why, why_size);
+	return err;
 }
 
 enum err daemon_new(const char *path, struct config *config, struct daemon **out)
@@ -354,10 +362,12 @@ void daemon_free(struct daemon *daemon)
 	if (!daemon)
 		return;
 	status_server_free(daemon->status);
+	status_server_free(daemon->status_http);
 	apns_free(daemon->apns);            /* every push ends … */
 	directory_close(daemon->directory); /* … every change is on disk … */
 	flow_free(daemon->flow);            /* … before the flow that hears of it goes */
 	event_socket_free(daemon->events);
+	http_events_free(daemon->http);
 	evapi_free(daemon->evapi);
 	timeline_free(daemon->timeline);
 	zones_free(daemon->zones);

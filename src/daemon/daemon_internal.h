@@ -22,8 +22,9 @@ struct daemon {
 	struct timeline *timeline;
 	struct zones *zones;
 	struct event_socket *events;
+	struct http_events *http;
 	struct evapi *evapi;
-	struct status_server *status;
+	struct status_server *status, *status_http;
 	struct flow *flow;
 	struct status_view view;
 	enum phase phase;
@@ -38,7 +39,11 @@ enum err daemon_apply_apns(
 enum err daemon_apply_events(
 	struct daemon *daemon, const struct config *config, char *why, size_t why_size);
 enum err daemon_apply_evapi(struct daemon *daemon, const struct config *config);
+enum err daemon_apply_http(
+	struct daemon *daemon, const struct config *config, char *why, size_t why_size);
 enum err daemon_apply_status(
+	struct daemon *daemon, const struct config *config, char *why, size_t why_size);
+enum err daemon_apply_status_http(
 	struct daemon *daemon, const struct config *config, char *why, size_t why_size);
 
 /* A reload: all of them, and what cannot fail. */

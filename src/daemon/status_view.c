@@ -58,6 +58,11 @@ static void write_evapi(const struct evapi *evapi, struct buf *out)
 	buf_add_char(out, '}');
 }
 
+size_t status_view_clients(const struct status_view *view)
+{
+	return event_socket_clients(view->events) + http_events_clients(view->http);
+}
+
 static void write_status(void *self, struct buf *out)
 {
 	const struct status_view *view = self;
@@ -70,7 +75,7 @@ static void write_status(void *self, struct buf *out)
 	directory_stats(view->directory, clock_wall_ms(), &directory);
 	buf_add_str(out, "{\"version\":\"" PBXPUSH_VERSION "\"");
 	reply_add_int(out, "uptime_s", (clock_mono_us() - view->started_us) / 1000000);
-	reply_add_int(out, "clients", (int64_t)event_socket_clients(view->events));
+	reply_add_int(out, "clients", (int64_t)status_view_clients(view));
 	reply_add_int(out, "events", (int64_t)flow.events);
 	reply_add_int(out, "pushes", (int64_t)flow.pushes);
 	buf_printf(out,
@@ -182,7 +187,7 @@ static void write_metrics(void *self, struct buf *out)
 	set_gauge(metrics, METRIC_DIRECTORY_DEVICES, (double)directory.devices, "known");
 	set_gauge(metrics, METRIC_DIRECTORY_DEVICES, (double)directory.dead, "dead");
 	set_gauge(metrics, METRIC_DIRECTORY_DEVICES, (double)directory.registered, "registered");
-	metrics_set(metrics, METRIC_CLIENTS, (double)event_socket_clients(view->events), NULL);
+	metrics_set(metrics, METRIC_CLIENTS, (double)status_view_clients(view), NULL);
 	measure_evapi(view->evapi, metrics);
 	for (size_t i = 0; i < sizeof(of_routes) / sizeof(of_routes[0]); i++)
 		metrics_clear(metrics, of_routes[i]);

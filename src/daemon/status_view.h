@@ -9,6 +9,7 @@
 #include <pbxpush/directory/directory.h>
 #include <pbxpush/pbx/evapi.h>
 #include <pbxpush/pbx/event_socket.h>
+#include <pbxpush/pbx/http_events.h>
 #include <pbxpush/status/metrics.h>
 #include <pbxpush/status/status.h>
 #include <pbxpush/status/timeline.h>
@@ -19,12 +20,16 @@ struct status_view {
 	const struct apns *apns;
 	const struct directory *directory;
 	const struct event_socket *events;
+	const struct http_events *http;
 	const struct evapi *evapi;
 	struct metrics *metrics;
 	struct timeline *timeline;
 	int64_t started_us; /* monotonic */
 	struct status_provider provider;
 };
+
+/* Who is connected to send events: the event socket and HTTP together. */
+size_t status_view_clients(const struct status_view *view);
 
 /* Fills view->provider; the pointers above may still change afterwards. */
 void status_view_init(struct status_view *view);

@@ -69,7 +69,8 @@ static const struct metric_info {
 		"Age of the signed provider token.", "team", "key"),
 	[METRIC_DIRECTORY_DEVICES] =
 		GAUGE("pbxpush_directory_devices", "Devices in the directory.", "state"),
-	[METRIC_CLIENTS] = GAUGE("pbxpush_clients", "Clients on the event socket.", NULL),
+	[METRIC_CLIENTS] =
+		GAUGE("pbxpush_clients", "Clients of the event socket and over HTTP.", NULL),
 	[METRIC_EVAPI_CONNECTED] = GAUGE("pbxpush_evapi_connected",
 		"1 while the connection to Kamailio's evapi stands.", NULL),
 };

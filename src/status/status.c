@@ -7,7 +7,6 @@
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <event2/buffer.h>
@@ -19,6 +18,7 @@
 #include <event2/listener.h>
 
 #include <pbxpush/base/log.h>
+#include <pbxpush/base/loopback.h>
 #include <pbxpush/base/unix_socket.h>
 #include <pbxpush/status/status.h>
 
@@ -33,7 +33,8 @@ struct status_server {
 	struct event_base *base;
 	struct status_provider provider;
 	struct evhttp *http;
-	char *path;
+	char *path;    /* or address */
+	bool loopback; /* from the first to the last listener */
 	mode_t mode;
 	gid_t gid;
 	struct evhttp_bound_socket *bound; /* NULL: does not listen (yet) */
@@ -54,6 +55,7 @@ static LIST_HEAD(, status_server) status_servers = LIST_HEAD_INITIALIZER(status_
 struct status_route {
 	const char *path; /* what ends in a slash takes a percent-encoded rest */
 	const char *type, *help;
+	bool open; /* shown to everybody on this machine, over TCP */
 	/* Writes the body, returns the HTTP status. rest: decoded, "" where the path takes none. */
 	int (*show)(const struct status_provider *provider, const char *rest, struct buf *out);
 };
@@ -93,13 +95,14 @@ static int show_call(const struct status_provider *provider, const char *rest, s
 static int show_routes(const struct status_provider *provider, const char *rest, struct buf *out);
 
 static const struct status_route status_routes[] = {
-	{"/", TYPE_TEXT, "this list", show_routes},
-	{"/status", TYPE_JSON, "version, uptime, counts, routes to the push service", show_status},
-	{"/metrics", TYPE_METRICS, "the same for Prometheus, with histograms", show_metrics},
-	{"/health", TYPE_JSON, "200, or 503 with the reason", show_health},
-	{"/calls", TYPE_JSON, "live and recent calls", show_calls},
+	{"/", TYPE_TEXT, "this list", false, show_routes},
+	{"/status", TYPE_JSON, "version, uptime, counts, routes to the push service", false,
+		show_status},
+	{"/metrics", TYPE_METRICS, "the same for Prometheus, with histograms", true, show_metrics},
+	{"/health", TYPE_JSON, "200, or 503 with the reason", true, show_health},
+	{"/calls", TYPE_JSON, "live and recent calls", false, show_calls},
 	{"/calls/", TYPE_JSON, "ID: what happened in one call (Call-ID or uuid, percent-encoded)",
-		show_call},
+		false, show_call},
 };
 
 #define STATUS_ROUTE_COUNT (sizeof(status_routes) / sizeof(status_routes[0]))
@@ -175,11 +178,12 @@ static void status_request(struct evhttp_request *request, void *arg)
 	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
 	const char *path = uri ? evhttp_uri_get_path(uri) : NULL, *rest = "";
 	const struct status_route *route = path ? status_route_find(path, &rest) : NULL;
+	bool shown = route && (route->open || !server->loopback);
 	enum evhttp_cmd_type method = evhttp_request_get_command(request);
 	struct buf body = {0};
 	size_t len = 0;
 
-	if (!route) {
+	if (!shown) {
 		status_refuse(request, HTTP_NOTFOUND, "not found\n");
 		return;
 	}
@@ -205,7 +209,7 @@ static void status_request(struct evhttp_request *request, void *arg)
 /* ---- connections ---- */
 
 struct status_count {
-	struct sockaddr_un address; /* of the listener, which all its connections have too */
+	struct sockaddr_storage address; /* of the listener, which all its connections have too */
 	socklen_t len;
 	int listener;
 	size_t open;
@@ -215,7 +219,7 @@ static int status_count_event(const struct event_base *base, const struct event 
 {
 	struct status_count *count = arg;
 	int fd = event_get_fd(event);
-	struct sockaddr_un address;
+	struct sockaddr_storage address;
 	socklen_t len = sizeof(address);
 
 	(void)base;
@@ -291,6 +295,14 @@ static void status_accept_failed(struct evconnlistener *listener, void *arg)
 	}
 }
 
+static void status_close_listener(bool loopback, int fd, const char *path)
+{
+	if (!loopback)
+		unix_socket_close(fd, path);
+	else if (fd >= 0)
+		close(fd);
+}
+
 static void status_close(struct status_server *server)
 {
 	if (!server->bound)
@@ -298,7 +310,7 @@ static void status_close(struct status_server *server)
 	int fd = evhttp_bound_socket_get_fd(server->bound);
 	event_del(&server->resume);
 	evhttp_del_accept_socket(server->http, server->bound);
-	unix_socket_close(fd, server->path);
+	status_close_listener(server->loopback, fd, server->path);
 	server->bound = NULL;
 }
 
@@ -315,7 +327,10 @@ static enum err status_listen(struct status_server *server, const struct status_
 	snprintf(why, why_size, "%s", err_string(err));
 	if (!path)
 		goto out;
-	err = unix_socket_listen(path, options->mode, options->gid, &fd, why, why_size);
+	if (options->loopback)
+		err = loopback_listen(path, &fd, why, why_size);
+	else
+		err = unix_socket_listen(path, options->mode, options->gid, &fd, why, why_size);
 	if (err)
 		goto out;
 	/* It listens already: backlog 0 says so. The descriptor stays ours. */
@@ -337,8 +352,7 @@ static enum err status_listen(struct status_server *server, const struct status_
 out:
 	if (listener)
 		evconnlistener_free(listener);
-	if (fd >= 0)
-		unix_socket_close(fd, path);
+	status_close_listener(options->loopback, fd, path);
 	free(path);
 	return err;
 }
@@ -356,6 +370,7 @@ enum err status_server_new(struct event_base *base, const struct status_options 
 	LIST_INSERT_HEAD(&status_servers, server, link);
 	server->base = base;
 	server->provider = *provider;
+	server->loopback = options->loopback;
 	evtimer_assign(&server->resume, base, status_resume, server);
 	server->http = evhttp_new(base);
 	if (!server->http)
@@ -385,6 +400,8 @@ enum err status_server_reconfigure(struct status_server *server,
 {
 	if (strcmp(options->path, server->path) != 0)
 		return status_listen(server, options, why, why_size);
+	if (server->loopback)
+		return ERR_OK;
 	enum err err = unix_socket_permit(server->path, server->mode, server->gid, options->mode,
 		options->gid, why, why_size);
 	if (err)

@@ -292,6 +292,30 @@ static const struct {
 		"6: [apns] ca-file = \"FOLDER/rubbish.p8\": holds no certificates in PEM\n"},
 	{"one socket for two", APP "[events]\nsocket = /x\n[status]\nsocket = /x\n",
 		"8: [events] and [status] name the same socket /x\n"},
+	{"address that others can reach",
+		APP "[events]\nhttp = 0.0.0.0:8599\n\n"
+		    "[status]\nhttp = example.com:9599\n",
+		"6: [events] http = \"0.0.0.0:8599\": must be a loopback address, such as "
+		"127.0.0.1:8599, [::1]:8599 or localhost:8599: only programs of this machine may "
+		"reach it\n"
+		"9: [status] http = \"example.com:9599\": must be a loopback address, such as "
+		"127.0.0.1:8599, [::1]:8599 or localhost:8599: only programs of this machine may "
+		"reach it\n"
+		"6: [events] http = \"0.0.0.0:8599\": needs http-token-file, too\n"},
+	{"one address for two", APP "[events]\nhttp = [::1]:1\n[status]\nhttp = [::1]:1\n",
+		"8: [events] and [status] name the same address [::1]:1\n"
+		"6: [events] http = \"[::1]:1\": needs http-token-file, too\n"},
+	{"token file that is missing",
+		APP "[events]\nhttp = 127.0.0.1:1\nhttp-token-file = tokens\n",
+		"7: [events] http-token-file = \"FOLDER/tokens\": No such file or directory\n"},
+	{"token file that others can read",
+		APP "[events]\nhttp = 127.0.0.1:1\nhttp-token-file = loose.p8\n",
+		"7: [events] http-token-file = \"FOLDER/loose.p8\": has mode 0644; nobody but its "
+		"owner (and a group that reads) may open it: chmod 0600\n"},
+	{"token file with a bad line",
+		APP "[events]\nhttp = 127.0.0.1:1\nhttp-token-file = rubbish.p8\n",
+		"7: [events] http-token-file = \"FOLDER/rubbish.p8\": line 1: behind the token "
+		"stands its role, calls or admin\n"},
 	{"users and groups that are not there",
 		APP "[events]\nallow-users = root, no-such-user\nadmin-users = 0 nobody-else\n"
 		    "socket-group = no-such-group\n",

@@ -97,7 +97,7 @@ static int setup(void **state)
 	f->base = event_base_new();
 	evtimer_assign(&f->guard, f->base, fixture_guard, NULL);
 	event_add(&f->guard, &(struct timeval){.tv_sec = 20});
-	f->options = (struct status_options){f->path, 0660, (gid_t)-1};
+	f->options = (struct status_options){f->path, false, 0660, (gid_t)-1};
 	f->provider = (struct status_provider){
 		f, show_status, show_metrics, show_health, show_calls, show_call};
 	if (status_server_new(f->base, &f->options, &f->provider, &f->server, why, sizeof(why)))

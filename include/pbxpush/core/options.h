@@ -14,6 +14,7 @@
  * range and help; parsing, `-t`, the default file and the documentation check read it.
  * Strings are owned by the struct and never NULL. Durations are milliseconds, sizes bytes.
  */
+struct access_tokens;
 struct template;
 
 struct config_app {
@@ -33,6 +34,7 @@ struct config {
 
 	char *events_socket, *events_group, *events_allow, *events_admin, *events_http,
 		*events_tokens;
+	struct access_tokens *events_access; /* what that file holds; NULL without http */
 	int64_t events_mode, max_clients, max_line, max_calls;
 
 	char *status_socket, *status_group, *status_http;

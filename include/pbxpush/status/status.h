@@ -12,8 +12,9 @@
 struct event_base;
 
 /*
- * The status socket: HTTP/1.1 over a unix socket, read-only (CONTRACT 5). It knows routes, methods
- * and limits; what they show comes from the provider. Anything else is 404, other methods than GET
+ * The status socket: HTTP/1.1 over a unix socket, read-only (CONTRACT 5), or a part of it over TCP
+ * for a Prometheus that cannot open the socket. It knows routes, methods and limits; what they show
+ * comes from the provider. Anything else is 404, other methods than GET
  * and HEAD are 405 (501 where HTTP has no such method, as RFC 9110 15.6.2 says).
  *
  * At most 64 connections are served at once, others wait in the kernel's queue; 10 s without a byte
@@ -33,7 +34,8 @@ struct status_provider {
 };
 
 struct status_options {
-	const char *path;
+	const char *path; /* of a unix socket; or, where loopback: an address */
+	bool loopback;    /* TCP, as loopback_parse() takes it: /metrics and /health only */
 	mode_t mode;
 	gid_t gid; /* (gid_t)-1: leave it */
 };
