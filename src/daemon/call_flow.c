@@ -295,6 +295,7 @@ static void handle_new_call(struct flow *flow, struct request *request, const ch
 	if (is_silenced(callee)) {
 		callee->silenced = strdup(decided.number);
 		news_count_silenced(flow, callee, callee->event ? callee->event : event);
+		flow_tell_missed_call(flow, callee, callee->event ? callee->event : event);
 	}
 	if (callee_add_waiter(flow, callee, request, event, false)) {
 		callee->decided = VERDICT_UNREACHABLE;

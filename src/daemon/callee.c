@@ -44,11 +44,11 @@ static int64_t remember_ms(const struct flow *flow, const struct callee *callee)
 
 void callee_tidy(struct flow *flow, struct callee *callee)
 {
-	bool alerts = flow->config->alert_missed_call;
+	bool news = flow->config->alert_missed_call || flow_hook_wanted(flow);
 
 	for (size_t i = 0; i < callee->target_count; i++)
-		alerts |= callee->targets[i].push == PUSH_ALERT;
-	if (!callee_has_pushes(callee) && (callee->state != CALL_RINGING || !alerts))
+		news |= callee->targets[i].push == PUSH_ALERT;
+	if (!callee_has_pushes(callee) && (callee->state != CALL_RINGING || !news))
 		callee_free_event(callee);
 }
 
@@ -77,6 +77,8 @@ size_t callee_set_state(
 	withdrawn = old == CALL_RINGING ? withdraw_pushes(flow, callee) : 0;
 	if (old == CALL_RINGING && (state == CALL_CANCELLED || state == CALL_TIMEOUT))
 		news_of_missed_call(flow, callee);
+	if (old == CALL_RINGING)
+		flow_tell_missed_call(flow, callee, callee->event);
 	callee_tidy(flow, callee);
 	return withdrawn;
 }
@@ -246,6 +248,7 @@ static void note_ghosts(struct flow *flow, const struct callee *callee)
 static void run_deadline(struct flow *flow, struct callee *callee)
 {
 	note_ghosts(flow, callee);
+	flow_tell_no_register(flow, callee);
 	flow_story(flow, callee->call->id, NULL, "deadline");
 	timeline_end(flow->ports.timeline);
 	callee_release_all(flow, callee, true);

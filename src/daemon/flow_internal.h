@@ -20,6 +20,8 @@
 #define FLOW_DEVICES_MAX       64
 /* An `answer` or `end` of a call nobody knows is remembered this long (CONTRACT 2.1). */
 #define FLOW_UNKNOWN_END_US    30000000
+/* Dead tokens that the directory does not know (`contacts`) and of which the hook was told. */
+#define FLOW_TOLD_DEAD         1024
 /* Once one device is accepted the others get this much longer. */
 #define FLOW_ACCEPTED_GRACE_US 500000
 
@@ -43,6 +45,7 @@ struct flow {
 	bool stopping;
 	int64_t woken_for_us; /* what ports.wake was last asked for */
 	uint64_t events, pushes;
+	uint64_t told_dead[FLOW_TOLD_DEAD]; /* hashes, each at its place; 0: none */
 };
 
 /* One event being handled. The handler may keep `event` by moving it out (root NULL afterwards). */
@@ -100,7 +103,7 @@ struct buf *flow_story(struct flow *flow, const char *call_id, const char *uuid,
 size_t callee_set_state(
 	struct flow *flow, struct callee *callee, enum call_state state, const char *device);
 
-/* Frees the callee's event where no push or alert will be written from it any more. */
+/* Frees the callee's event where no push, alert or hook will be written from it any more. */
 void callee_tidy(struct flow *flow, struct callee *callee);
 
 /* A client waits for this callee (at once released by callee_settle() where it need not). */
@@ -199,6 +202,23 @@ void news_release_all(struct flow *flow);
 /* Frees what is under way without an answer. */
 void news_free_all(struct flow *flow);
 void own_news_free(struct flow *flow);
+
+/* ---- hook_flow.c: what the PBX's web application hears of ---- */
+
+/* True while it wants to hear: what is done for it alone is not done otherwise. */
+bool flow_hook_wanted(const struct flow *flow);
+
+/* The push service said that the token of this event is dead. changed: devices in the directory
+ * that were alive with it until now. type, at_ms are filled here. */
+void flow_tell_dead_token(struct flow *flow, struct hook_event *event, size_t changed);
+
+/* At the deadline, before the call is over: was a phone pushed to that did not register? */
+void flow_tell_no_register(struct flow *flow, struct callee *callee);
+
+/* Tells of a call that its user missed, by now or by do-not-disturb; of any other, nothing. event:
+ * the call's own; NULL where nobody kept it: nothing. */
+void flow_tell_missed_call(
+	struct flow *flow, const struct callee *callee, const struct call_event *event);
 
 /* ---- targets.c ---- */
 

@@ -21,6 +21,7 @@ struct push {
 	enum push_environment environment;
 	bool learn;
 	char *app, *token; /* owned: a 410 must reach the directory whatever became of the owner */
+	char *user, *device; /* owned, once the owner is gone, else NULL */
 };
 
 void target_clear(struct target *target)
@@ -36,6 +37,8 @@ static void push_free(struct push *push)
 	push->flow->in_flight--;
 	free(push->app);
 	free(push->token);
+	free(push->user);
+	free(push->device);
 	free(push);
 }
 
@@ -63,6 +66,8 @@ static struct push *push_new(struct flow *flow, struct push_owner *owner, struct
 
 void push_orphan(struct push *push)
 {
+	push->user = strdup(push->owner->user);
+	push->device = strdup(push->target->name);
 	push->owner = NULL;
 	push->target = NULL;
 }
@@ -198,6 +203,24 @@ static bool send_again(struct push *push, const struct push_result *result)
 	return true;
 }
 
+/* The directory has taken it in: who else wants to know? */
+static void tell_dead(const struct push *push, const struct push_result *result, size_t changed)
+{
+	struct hook_event event = {
+		.user = push->owner ? push->owner->user : push->user,
+		.device = push->target ? push->target->name : push->device,
+		.app = push->app,
+		.token = push->token,
+		.push = push->type,
+		.environment = push->environment,
+		.status = result->status,
+		.reason = result->reason,
+		.died_ms = result->timestamp_ms,
+	};
+
+	flow_tell_dead_token(push->flow, &event, changed);
+}
+
 /* True where the token is dead now: it was not registered again after the time that a 410 names
  * (FAULTS 24). */
 static bool keep_token_state(struct push *push, const struct push_result *result)
@@ -213,10 +236,11 @@ static bool keep_token_state(struct push *push, const struct push_result *result
 	if (result->class != PUSH_REJECTED_TOKEN)
 		return false;
 	if (result->status == 410)
-		directory_mark_dead(directory, push->token, TOKEN_UNREGISTERED, died_ms);
+		tell_dead(push, result,
+			directory_mark_dead(directory, push->token, TOKEN_UNREGISTERED, died_ms));
 	else if (!push->learn || strcmp(result->reason, "BadDeviceToken") != 0 ||
 		 (push->target && !push->target->may_probe))
-		directory_mark_dead(directory, push->token, TOKEN_DEAD, 0);
+		tell_dead(push, result, directory_mark_dead(directory, push->token, TOKEN_DEAD, 0));
 	/* else the call ended before the other environment could be asked: the next one will */
 	if (!push->owner ||
 		!directory_find_token(directory, push->owner->user, push->token, &device))

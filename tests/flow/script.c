@@ -292,6 +292,10 @@ static bool step_about_world(struct step *step, const char *rest)
 		step_listed(step);
 	else if (!strcmp(verb, "stop"))
 		flow_stop(step->world->flow);
+	else if (!strcmp(verb, "hook"))
+		step_hook(step);
+	else if (!strcmp(verb, "no") && !strcmp(step_word(step, 1), "hook"))
+		step_no_hook(step);
 	else if (!strcmp(verb, "drain"))
 		flow_release_all(step->world->flow);
 	else
@@ -342,6 +346,7 @@ static void run_scenario(void **state)
 	}
 	run_step(world, ++number, "quiet");
 	run_step(world, ++number, "no push");
+	run_step(world, ++number, "no hook");
 }
 
 static int end_scenario(void **state)

@@ -36,6 +36,9 @@
  *   full / room                      the transport's queue takes nothing / takes pushes
  *   disk full / disk ok
  *
+ *   hook EVENT PATH=V …              the web application is told, with `set hook.url …` before
+ *   no hook                          of nothing that was not mentioned
+ *
  *   wait 500ms                       time passes (ms, s, m, h)
  *   tick                             flow_tick(), which the daemon calls every few seconds
  *   stats ringing=1 …                the figures of flow_stats()
@@ -48,7 +51,7 @@
  *
  * A token of one letter a to f stands for 64 of them, in events as `$a`. `$now`, `$now+500` is Unix
  * time in ms, `$500x` are 500 x.
- * A scenario must mention every push and every reply: one that is left over at the end fails it.
+ * A scenario must mention every push, hook and reply: one that is left over at the end fails it.
  */
 struct scenario {
 	const char *text;

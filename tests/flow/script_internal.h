@@ -38,6 +38,10 @@ void step_phone(struct step *step);
 void step_reply(struct step *step, uint64_t client);
 void step_quiet(const struct step *step);
 
+/* script_hook.c: `hook`, `no hook`. */
+void step_hook(struct step *step);
+void step_no_hook(const struct step *step);
+
 /* script_push.c: `push`, `payload` and what becomes of a push. */
 bool step_about_push(struct step *step);
 

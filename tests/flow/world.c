@@ -59,6 +59,7 @@ static void start_flow(struct world *world)
 {
 	struct flow_ports ports = {
 		.transport = fake_transport_port(world->transport),
+		.hook = fake_hook_port(world->hook),
 		.directory = world->directory,
 		.metrics = world->metrics,
 		.timeline = world->timeline,
@@ -84,6 +85,7 @@ struct world *world_new(void)
 	assert_int_equal(config_new(&world->config), ERR_OK);
 	world->transport = fake_transport_new();
 	world->replies = fake_replies_new();
+	world->hook = fake_hook_new();
 	assert_int_equal(metrics_new(&world->metrics), ERR_OK);
 	assert_int_equal(timeline_new(1000, 3600000, &world->timeline), ERR_OK);
 	assert_int_equal(zones_new(&world->zones), ERR_OK);
@@ -120,6 +122,7 @@ void world_free(struct world *world)
 	zones_free(world->zones);
 	metrics_free(world->metrics);
 	fake_replies_free(world->replies);
+	fake_hook_free(world->hook);
 	fake_transport_free(world->transport);
 	config_free(world->config);
 	remove_folder(world->folder);

@@ -10,6 +10,7 @@
 #include <pbxpush/daemon/flow.h>
 #include <pbxpush/daemon/zones.h>
 
+#include "fake_hook.h"
 #include "fake_replies.h"
 #include "fake_transport.h"
 
@@ -21,6 +22,7 @@ struct world {
 	struct config *config; /* defaults, and the app WORLD_APP */
 	struct fake_transport *transport;
 	struct fake_replies *replies;
+	struct fake_hook *hook;
 	struct directory *directory;
 	struct metrics *metrics;
 	struct timeline *timeline;

@@ -7,6 +7,7 @@
 
 #include <pbxpush/base/err.h>
 #include <pbxpush/core/event.h>
+#include <pbxpush/core/hook_event.h>
 #include <pbxpush/core/push.h>
 
 /*
@@ -77,6 +78,15 @@ struct reply_port {
 	/* code: what the text says. text: one JSON object without a line end, copied. */
 	void (*reply)(void *self, struct reply_to to, enum event_error_code code, const char *text,
 		size_t len);
+};
+
+/* ---- hook: src/hook gives it, the call flow uses it ---- */
+
+struct hook_port {
+	void *self;
+	/* Takes an event on its way to the PBX's web application; borrowed for the call. What
+	 * cannot be kept is counted. */
+	void (*tell)(void *self, const struct hook_event *event);
 };
 
 #endif

@@ -26,6 +26,7 @@ struct flow;
 
 struct flow_ports {
 	const struct transport *transport;
+	struct hook_port hook; /* used only while the configuration has a [hook] url */
 	struct directory *directory;
 	struct metrics *metrics;
 	struct timeline *timeline;
