@@ -11,10 +11,11 @@ VERSION    := $(shell cat src/VERSION)
 
 # Debian package for each library (pkg-config name), and the tools the targets need. Apple's servers
 # are checked against ca-certificates; procps has the /bin/kill of the unit's ExecReload.
-PKGS       := libnghttp2 libcrypto libssl jansson libevent libevent_pthreads sqlite3 inih cmocka
+PKGS       := libnghttp2 libcrypto libssl jansson libevent libevent_pthreads sqlite3 inih libcurl \
+              cmocka
 DEBS       := gcc clang clang-format libclang-rt-14-dev pkg-config libnghttp2-dev libssl-dev \
-              libjansson-dev libevent-dev libsqlite3-dev libinih-dev libcmocka-dev python3 python3-h2 \
-              cppcheck openssl ca-certificates curl man-db procps systemd
+              libjansson-dev libevent-dev libsqlite3-dev libinih-dev libcurl4-openssl-dev \
+              libcmocka-dev python3 python3-h2 cppcheck openssl ca-certificates curl man-db procps systemd
 
 WARN       := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wswitch-enum
 CFLAGS     ?= -O2 -g
@@ -31,7 +32,7 @@ endif
 ALL_CFLAGS  = -std=c17 -D_GNU_SOURCE -DPBXPUSH_VERSION='"$(VERSION)"' -Iinclude $(WARN) $(HARDEN) \
               $(shell pkg-config --cflags $(PKGS)) $(CFLAGS) -MMD -MP
 LIBS        = $(shell pkg-config --libs libnghttp2 libssl libcrypto jansson libevent \
-              libevent_pthreads sqlite3 inih) -lm -pthread
+              libevent_pthreads sqlite3 inih libcurl) -lm -pthread
 
 JOBS       := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 Q          := $(if $(V),,@)

@@ -12,7 +12,8 @@ directory | base core                                           | sqlite3\.h
 apns      | base core                                           | nghttp2/|openssl/|event2/
 pbx       | base core                                           | event2/
 status    | base core                                           | event2/
-daemon    | base core directory apns pbx status                 | event2/|openssl/|jansson\.h|ini\.h
+hook      | base core                                           | event2/|curl/
+daemon    | base core directory apns pbx status hook            | event2/|openssl/|jansson\.h|ini\.h
 ctl       | base core                                           | jansson\.h
 '
 third_party='jansson\.h|sqlite3\.h|nghttp2/|openssl/|event2/|ini\.h|curl/|cmocka\.h'

@@ -356,6 +356,9 @@ void config_free(struct config *config)
 	}
 	free(config->apps);
 	access_tokens_free(config->events_access);
+	if (config->hook_bearer)
+		explicit_bzero(config->hook_bearer, strlen(config->hook_bearer));
+	free(config->hook_bearer);
 	free_strings(false, config);
 	free(config);
 }

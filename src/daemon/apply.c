@@ -183,6 +183,34 @@ enum err daemon_apply_status_http(
 	return ERR_OK;
 }
 
+static void on_hook(void *arg, enum hook_event_type type, const char *outcome)
+{
+	struct daemon *daemon = arg;
+
+	metrics_add(daemon->metrics, METRIC_HOOK, 1,
+		(const char *const[]){hook_event_name(type), outcome});
+}
+
+enum err daemon_apply_hook(struct daemon *daemon, const struct config *config)
+{
+	struct hook_observer observer = {.arg = daemon, .outcome = on_hook};
+	struct hook_options options = {.url = config->hook_url,
+		.token = config->hook_bearer,
+		.ca_file = config->hook_ca_file};
+	enum err err = ERR_OK;
+
+	if (!config->hook_url[0]) {
+		hook_free(daemon->hook);
+		daemon->hook = NULL;
+	} else if (daemon->hook) {
+		err = hook_reconfigure(daemon->hook, &options);
+	} else {
+		err = hook_new(daemon->base, &options, &observer, &daemon->hook);
+	}
+	daemon->view.hook = daemon->hook;
+	return err;
+}
+
 enum err daemon_apply_all(
 	struct daemon *daemon, const struct config *config, char *why, size_t why_size)
 {
@@ -196,6 +224,8 @@ enum err daemon_apply_all(
 		err = daemon_apply_status(daemon, config, why, why_size);
 	if (!err)
 		err = daemon_apply_status_http(daemon, config, why, why_size);
+	if (!err)
+		err = daemon_apply_hook(daemon, config);
 	if (!err) /* last, as going back would cost its connection */
 		err = daemon_apply_evapi(daemon, config);
 	if (err)

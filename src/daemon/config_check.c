@@ -15,6 +15,7 @@
 #include <pbxpush/base/unix_socket.h>
 #include <pbxpush/core/access_token.h>
 #include <pbxpush/core/template.h>
+#include <pbxpush/hook/settings.h>
 
 /* A file with a secret: there, and closed to others. what: "[section] key". */
 static bool check_secret_file(struct loader *loader, int line, const char *what, const char *path)
@@ -223,10 +224,20 @@ static void check_tokens(struct loader *loader)
 	free(text);
 }
 
+static void check_ca_file(struct loader *loader, const char *section, const char *path)
+{
+	X509_STORE *store = X509_STORE_new();
+
+	if (path[0] && (!store || !X509_STORE_load_file(store, path)))
+		config_fault(loader, line_of(loader, section, "ca-file"),
+			"[%s] ca-file = \"%s\": %s", section, path,
+			access(path, R_OK) ? strerror(errno) : "holds no certificates in PEM");
+	X509_STORE_free(store);
+}
+
 static void check_apns(struct loader *loader)
 {
 	const struct config *config = loader->config;
-	X509_STORE *store = X509_STORE_new();
 	struct proxy proxy;
 
 	if (config->connections > config->max_connections)
@@ -237,13 +248,45 @@ static void check_apns(struct loader *loader)
 	if (!proxy_parse(config->apns_proxy, &proxy))
 		config_fault(loader, line_of(loader, "apns", "proxy"),
 			"[apns] proxy: must be http://[user:password@]host:port");
-	if (config->apns_ca_file[0] &&
-		(!store || !X509_STORE_load_file(store, config->apns_ca_file)))
-		config_fault(loader, line_of(loader, "apns", "ca-file"),
-			"[apns] ca-file = \"%s\": %s", config->apns_ca_file,
-			access(config->apns_ca_file, R_OK) ? strerror(errno)
-							   : "holds no certificates in PEM");
-	X509_STORE_free(store);
+	check_ca_file(loader, "apns", config->apns_ca_file);
+}
+
+static void check_hook_url(struct loader *loader)
+{
+	const char *url = loader->config->hook_url;
+	int line = line_of(loader, "hook", "url");
+	char why[256];
+
+	if (!hook_check_url(url, why, sizeof(why)))
+		return;
+	if (strchr(url, '@')) /* not quoted: it may hold a password */
+		config_fault(loader, line, "[hook] url: %s", why);
+	else
+		config_fault(loader, line, "[hook] url = \"%s\": %s", url, why);
+}
+
+static void check_hook_token(struct loader *loader)
+{
+	struct config *config = loader->config;
+	int line = line_of(loader, "hook", "token-file");
+	const char *why;
+	char *text;
+	size_t len;
+
+	if (!config->hook_token[0] ||
+		!check_secret_file(loader, line, "[hook] token-file", config->hook_token))
+		return;
+	text = read_file(config->hook_token, HOOK_TOKEN_MAX_BYTES, &len, &why);
+	if (text && hook_cut_token(text, len)) {
+		why = "must hold one line: a token of visible ASCII characters";
+		explicit_bzero(text, len);
+		free(text);
+		text = NULL;
+	}
+	if (!text)
+		config_fault(
+			loader, line, "[hook] token-file = \"%s\": %s", config->hook_token, why);
+	config->hook_bearer = text;
 }
 
 void config_check(struct loader *loader)
@@ -255,6 +298,9 @@ void config_check(struct loader *loader)
 	for (size_t i = 0; i < config->app_count; i++)
 		check_app(loader, i);
 	check_apns(loader);
+	check_hook_url(loader);
+	check_hook_token(loader);
+	check_ca_file(loader, "hook", config->hook_ca_file);
 	check_socket(loader, "events", config->events_socket);
 	check_socket(loader, "status", config->status_socket);
 	if (!strcmp(config->events_socket, config->status_socket))

@@ -157,6 +157,16 @@ static bool everything_is_answered(const struct daemon *daemon)
 	       evapi_is_drained(daemon->evapi);
 }
 
+/* The web application gets what is left of drain-timeout. */
+static bool hook_is_drained(const struct daemon *daemon)
+{
+	struct hook_stats stats = {0};
+
+	if (daemon->hook)
+		hook_stats(daemon->hook, &stats);
+	return !stats.queued || clock_mono_us() >= daemon->stop_by_us;
+}
+
 static void on_drain(evutil_socket_t fd, short what, void *arg)
 {
 	struct daemon *daemon = arg;
@@ -172,7 +182,8 @@ static void on_drain(evutil_socket_t fd, short what, void *arg)
 	}
 	/* Asked again: the time for flushing begins when that for draining is up. */
 	late = clock_mono_us() >= daemon->phase_ends_us;
-	if (daemon->phase == PHASE_FLUSHING && (late || everything_is_answered(daemon)))
+	if (daemon->phase == PHASE_FLUSHING && (late || everything_is_answered(daemon)) &&
+		hook_is_drained(daemon))
 		event_base_loopbreak(daemon->base);
 	else
 		set_timer(daemon->drain, DRAIN_POLL_US);
@@ -194,6 +205,7 @@ static void on_stop(evutil_socket_t signal, short what, void *arg)
 	http_events_stop(daemon->http);
 	evapi_stop(daemon->evapi);
 	enter(daemon, PHASE_DRAINING, daemon->config->drain_timeout_ms * 1000);
+	daemon->stop_by_us = daemon->phase_ends_us;
 	set_timer(daemon->drain, 0);
 }
 
@@ -249,10 +261,19 @@ static enum err open_directory(struct daemon *daemon, char *why, size_t why_size
 	return directory_open(&options, clock_wall_ms(), &daemon->directory, why, why_size);
 }
 
+static void tell_hook(void *self, const struct hook_event *event)
+{
+	struct daemon *daemon = self;
+
+	if (daemon->hook) /* a reload may take it away, and bring it back */
+		hook_post(daemon->hook, event);
+}
+
 static enum err make_flow(struct daemon *daemon)
 {
 	struct flow_ports ports = {
 		.transport = apns_transport(daemon->apns),
+		.hook = {.self = daemon, .tell = tell_hook},
 		.directory = daemon->directory,
 		.metrics = daemon->metrics,
 		.timeline = daemon->timeline,
@@ -307,6 +328,8 @@ static enum err start(struct daemon *daemon, char *why, size_t why_size)
 	err = daemon_apply_status(daemon, daemon->config, why, why_size);
 	if (!err)
 		err = daemon_apply_status_http(daemon, daemon->config, why, why_size);
+	if (!err)
+		err = daemon_apply_hook(daemon, daemon->config);
 	return err;
 }
 
@@ -366,6 +389,7 @@ void daemon_free(struct daemon *daemon)
 	apns_free(daemon->apns);            /* every push ends … */
 	directory_close(daemon->directory); /* … every change is on disk … */
 	flow_free(daemon->flow);            /* … before the flow that hears of it goes */
+	hook_free(daemon->hook);
 	event_socket_free(daemon->events);
 	http_events_free(daemon->http);
 	evapi_free(daemon->evapi);

@@ -25,10 +25,12 @@ struct daemon {
 	struct http_events *http;
 	struct evapi *evapi;
 	struct status_server *status, *status_http;
+	struct hook *hook; /* NULL where [hook] url is empty */
 	struct flow *flow;
 	struct status_view view;
 	enum phase phase;
 	int64_t phase_ends_us;
+	int64_t stop_by_us; /* the end of drain-timeout */
 	struct event *wake, *tick, *watchdog, *drain, *stored, *sigterm, *sigint, *sighup;
 };
 
@@ -45,6 +47,7 @@ enum err daemon_apply_status(
 	struct daemon *daemon, const struct config *config, char *why, size_t why_size);
 enum err daemon_apply_status_http(
 	struct daemon *daemon, const struct config *config, char *why, size_t why_size);
+enum err daemon_apply_hook(struct daemon *daemon, const struct config *config);
 
 /* A reload: all of them, and what cannot fail. */
 enum err daemon_apply_all(

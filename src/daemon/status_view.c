@@ -63,6 +63,26 @@ size_t status_view_clients(const struct status_view *view)
 	return event_socket_clients(view->events) + http_events_clients(view->http);
 }
 
+static void write_hook(const struct hook *hook, struct buf *out)
+{
+	struct hook_stats stats;
+
+	if (!hook) {
+		buf_add_str(out, ",\"hook\":null");
+		return;
+	}
+	hook_stats(hook, &stats);
+	buf_add_str(out, ",\"hook\":{\"state\":");
+	buf_add_json(out, stats.state);
+	reply_add_int(out, "queued", (int64_t)stats.queued);
+	reply_add_int(out, "delivered", (int64_t)stats.delivered);
+	reply_add_int(out, "refused", (int64_t)stats.refused);
+	reply_add_int(out, "expired", (int64_t)stats.expired);
+	reply_add_int(out, "dropped", (int64_t)stats.dropped);
+	reply_add_string(out, "last_error", stats.last_error);
+	buf_add_char(out, '}');
+}
+
 static void write_status(void *self, struct buf *out)
 {
 	const struct status_view *view = self;
@@ -89,6 +109,7 @@ static void write_status(void *self, struct buf *out)
 	reply_add_bool(out, "healthy", directory_healthy(view->directory, &why));
 	buf_add_char(out, '}');
 	write_evapi(view->evapi, out);
+	write_hook(view->hook, out);
 	buf_add_str(out, ",\"routes\":[");
 	apns_each_route(view->apns, write_route, &writer);
 	buf_add_str(out, "]}\n");
@@ -170,6 +191,17 @@ static void measure_evapi(const struct evapi *evapi, struct metrics *metrics)
 		metrics_set(metrics, METRIC_EVAPI_CONNECTED, stats.connected, NULL);
 }
 
+static void measure_hook(const struct hook *hook, struct metrics *metrics)
+{
+	struct hook_stats stats;
+
+	metrics_clear(metrics, METRIC_HOOK_QUEUED);
+	if (!hook)
+		return;
+	hook_stats(hook, &stats);
+	metrics_set(metrics, METRIC_HOOK_QUEUED, (double)stats.queued, NULL);
+}
+
 static void write_metrics(void *self, struct buf *out)
 {
 	static const enum metric of_routes[] = {
@@ -189,6 +221,7 @@ static void write_metrics(void *self, struct buf *out)
 	set_gauge(metrics, METRIC_DIRECTORY_DEVICES, (double)directory.registered, "registered");
 	metrics_set(metrics, METRIC_CLIENTS, (double)status_view_clients(view), NULL);
 	measure_evapi(view->evapi, metrics);
+	measure_hook(view->hook, metrics);
 	for (size_t i = 0; i < sizeof(of_routes) / sizeof(of_routes[0]); i++)
 		metrics_clear(metrics, of_routes[i]);
 	apns_each_route(view->apns, measure_route, metrics);

@@ -7,6 +7,7 @@
 #include <pbxpush/apns/apns.h>
 #include <pbxpush/daemon/flow.h>
 #include <pbxpush/directory/directory.h>
+#include <pbxpush/hook/hook.h>
 #include <pbxpush/pbx/evapi.h>
 #include <pbxpush/pbx/event_socket.h>
 #include <pbxpush/pbx/http_events.h>
@@ -22,6 +23,7 @@ struct status_view {
 	const struct event_socket *events;
 	const struct http_events *http;
 	const struct evapi *evapi;
+	const struct hook *hook; /* NULL where there is none */
 	struct metrics *metrics;
 	struct timeline *timeline;
 	int64_t started_us; /* monotonic */

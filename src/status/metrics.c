@@ -73,6 +73,11 @@ static const struct metric_info {
 		GAUGE("pbxpush_clients", "Clients of the event socket and over HTTP.", NULL),
 	[METRIC_EVAPI_CONNECTED] = GAUGE("pbxpush_evapi_connected",
 		"1 while the connection to Kamailio's evapi stands.", NULL),
+	[METRIC_HOOK] = COUNTER("pbxpush_hook_total",
+		"Web hook deliveries by what became of them; retried counts tries.", "event",
+		"outcome"),
+	[METRIC_HOOK_QUEUED] = GAUGE(
+		"pbxpush_hook_queued", "Events that the web application has not taken yet.", NULL),
 };
 
 _Static_assert(sizeof(push_buckets_us) <= METRIC_BUCKETS_MAX * sizeof(int64_t) &&

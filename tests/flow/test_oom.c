@@ -145,6 +145,7 @@ static bool survive(int nth, bool all)
 	struct flow_stats stats;
 	bool failed;
 
+	world_set(world, "hook", "url", "https://pbx.example.com/");
 	fake_memory_fail(nth, all);
 	lines = run_story(world);
 	failed = fake_memory_failed();

@@ -61,6 +61,7 @@ struct config {
 
 	char *kamailio_evapi, *asterisk_fastagi, *asterisk_ami, *asterisk_user, *asterisk_secret;
 	char *opensips_datagram, *hook_url, *hook_token, *hook_ca_file;
+	char *hook_bearer; /* what that file holds; NULL without one */
 
 	struct config_app *apps;
 	size_t app_count;
