@@ -4,12 +4,12 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <pbxpush/core/contact.h>
+#include <pbxpush/core/json_reader.h>
 #include <pbxpush/core/utf8.h>
-
-#include "json_text.h"
 
 static const char *const error_names[] = {
 	[EVENT_OK] = "ok",
@@ -79,20 +79,21 @@ static bool is_user(const char *text, bool wildcard)
 	return text[0] != '*' || text[1] != '@' || (wildcard && aor_domain(aor)[0]);
 }
 
-static enum err parse_string(const struct field_spec *spec, bool wildcard, const json_t *value,
+static enum err parse_string(const struct field_spec *spec, bool wildcard, struct json_value *value,
 	struct call_event *out, struct event_error *error)
 {
-	const char *text = json_string_value(value);
-	int64_t len = (int64_t)json_string_length(value);
 	char scratch[PUSH_TOKEN_SIZE];
+	const char *text;
+	size_t len;
 
-	if (!text)
+	if (value->kind != KIND_STRING)
 		return bad_field(error, spec, "a string");
+	text = json_value_string(value, &len);
 	if (spec->type == TYPE_TOKEN && push_token_normalize(text, scratch))
 		return bad_field(error, spec, "a token of 32 to 512 hex digits");
 	if (spec->type == TYPE_UUID && !uuid_normalize(text, scratch))
 		return bad_field(error, spec, "a UUID");
-	if (len < spec->min || len > spec->max)
+	if ((int64_t)len < spec->min || (int64_t)len > spec->max)
 		return bad_range(error, spec);
 	if (spec->type == TYPE_USER && !is_user(text, wildcard))
 		return bad_field(error, spec, "a user, such as 1001 or 1001@tenant.example.com");
@@ -100,74 +101,95 @@ static enum err parse_string(const struct field_spec *spec, bool wildcard, const
 	return ERR_OK;
 }
 
-static enum err parse_int(const struct field_spec *spec, const json_t *value,
+/* False where it is no integer or too great a one. 30000.0 is an integer: Lua and JavaScript write
+ * whole numbers so. */
+static bool read_integer(const struct json_value *value, int64_t *out)
+{
+	double real = strtod(value->text, NULL); /* what follows a number ends it here too */
+
+	if (real != trunc(real) || fabs(real) > (double)EVENT_INT_MAX)
+		return false;
+	*out = (int64_t)real;
+	return true;
+}
+
+static enum err parse_int(const struct field_spec *spec, const struct json_value *value,
 	struct call_event *out, struct event_error *error)
 {
-	double real = json_number_value(value);
 	int64_t number;
 
-	if (!json_is_number(value))
+	if (value->kind != KIND_NUMBER)
 		return bad_field(error, spec, "an integer");
-	/* 30000.0 is an integer: Lua and JavaScript write whole numbers so. */
-	if (json_is_real(value) && (real != trunc(real) || fabs(real) > (double)EVENT_INT_MAX))
-		return bad_range(error, spec);
-	number = json_is_real(value) ? (int64_t)real : json_integer_value(value);
-	if (number < spec->min || number > spec->max)
+	if (!read_integer(value, &number) || number < spec->min || number > spec->max)
 		return bad_range(error, spec);
 	*(int64_t *)member(out, spec) = number;
 	return ERR_OK;
 }
 
-static enum err parse_choice(const struct field_spec *spec, const json_t *value,
+static enum err parse_choice(const struct field_spec *spec, struct json_value *value,
 	struct call_event *out, struct event_error *error)
 {
-	const char *text = json_string_value(value);
+	const char *text = value->kind == KIND_STRING ? json_value_string(value, NULL) : NULL;
 	char allowed[96] = "one of";
 	size_t len = strlen(allowed);
 
-	for (unsigned i = 0; spec->choices[i]; i++) {
-		if (spec->choices[i][0] == '\0')
-			continue;
-		if (text && !strcmp(text, spec->choices[i])) {
+	for (unsigned i = 0; text && spec->choices[i]; i++) {
+		if (text[0] && !strcmp(text, spec->choices[i])) {
 			/* the enums stored here have no negative value: gcc and clang make them
 			 * unsigned */
 			*(unsigned *)member(out, spec) = i;
 			return ERR_OK;
 		}
-		len += (size_t)snprintf(
-			allowed + len, sizeof(allowed) - len, " %s", spec->choices[i]);
+	}
+	for (unsigned i = 0; spec->choices[i]; i++) {
+		if (spec->choices[i][0])
+			len += (size_t)snprintf(
+				allowed + len, sizeof(allowed) - len, " %s", spec->choices[i]);
 	}
 	return bad_field(error, spec, allowed);
 }
 
-static enum err parse_object(const struct field_spec *spec, const json_t *value,
+static enum err parse_object(const struct field_spec *spec, struct json_value *value,
 	struct call_event *out, struct event_error *error)
 {
-	if (!json_is_object(value))
+	if (value->kind != KIND_OBJECT)
 		return bad_field(error, spec, "an object");
 	if (spec->offset) /* else only its members are of interest */
-		*(const json_t **)member(out, spec) = value;
+		*(const char **)member(out, spec) = json_value_compact(value);
 	return ERR_OK;
 }
 
-static enum err parse_strings(const struct field_spec *spec, const json_t *value,
+/* Packs the strings of an array where it stood. */
+static enum err parse_strings(const struct field_spec *spec, const struct json_value *value,
 	struct call_event *out, struct event_error *error)
 {
-	const json_t *item;
-	size_t i;
+	struct string_list *list = member(out, spec);
+	struct json_reader reader;
+	struct json_value item;
+	char *end = value->text;
 
-	if (!json_is_array(value) || (int64_t)json_array_size(value) > spec->max)
+	json_reader_init(&reader, value->text, value->len);
+	if (!json_reader_enter(&reader, KIND_ARRAY))
 		return bad_field(error, spec, "an array of at most 32 strings");
-	json_array_foreach(value, i, item)
-	{
-		if (!json_is_string(item) || json_string_length(item) >= CONTACT_SIZE)
+	list->first = end;
+	for (list->count = 0; json_reader_item(&reader, &item); list->count++) {
+		const char *text;
+		size_t len;
+
+		if ((int64_t)list->count == spec->max)
+			return bad_field(error, spec, "an array of at most 32 strings");
+		if (item.kind != KIND_STRING)
 			return bad_field(error, spec, "an array of contact URIs");
+		text = json_value_string(&item, &len);
+		if (len >= CONTACT_SIZE)
+			return bad_field(error, spec, "an array of contact URIs");
+		memmove(end, text, len + 1); /* its quotes leave room for the NUL */
+		end += len + 1;
 	}
-	*(const json_t **)member(out, spec) = value;
 	return ERR_OK;
 }
 
-static enum err parse_field(const struct field_spec *spec, bool wildcard, const json_t *value,
+static enum err parse_field(const struct field_spec *spec, bool wildcard, struct json_value *value,
 	struct call_event *out, struct event_error *error)
 {
 	switch (spec->type) {
@@ -177,9 +199,9 @@ static enum err parse_field(const struct field_spec *spec, bool wildcard, const 
 	case TYPE_UUID:
 		return parse_string(spec, wildcard, value, out, error);
 	case TYPE_BOOL:
-		if (!json_is_boolean(value))
+		if (value->kind != KIND_TRUE && value->kind != KIND_FALSE)
 			return bad_field(error, spec, "true or false");
-		*(bool *)member(out, spec) = json_is_true(value);
+		*(bool *)member(out, spec) = value->kind == KIND_TRUE;
 		return ERR_OK;
 	case TYPE_INT:
 		return parse_int(spec, value, out, error);
@@ -190,77 +212,119 @@ static enum err parse_field(const struct field_spec *spec, bool wildcard, const 
 	case TYPE_STRINGS:
 		return parse_strings(spec, value, out, error);
 	case TYPE_WINDOWS:
-		if (!json_is_array(value))
+		if (value->kind != KIND_ARRAY)
 			return bad_field(error, spec, "an array of windows");
-		*(const json_t **)member(out, spec) = value;
+		*(const char **)member(out, spec) = json_value_compact(value);
 		return ERR_OK;
 	}
 	return ERR_INVAL;
 }
 
-/* The field of an event with this name, whose first parent_len characters are those of its
- * parent and a dot. */
-static enum event_field field_of(
-	uint64_t fields, const char *parent, size_t parent_len, const char *key)
-{
-	for (enum event_field field = 0; field < FIELD_COUNT; field++) {
-		const char *name;
+/* ---- the members of a line ---- */
 
-		if (!(fields >> field & 1))
+/* What stands in a line, before anybody knows which event it is. Of several members of a name the
+ * last one counts; null counts as absent. */
+struct members {
+	struct json_value event, id;
+	uint64_t found; /* bits 1 << enum event_field */
+	struct json_value values[FIELD_COUNT];
+	enum event_field next; /* PBXes send the fields in our order: where to look first */
+};
+
+/* The field whose name is parent (with its dot, or "") and key. */
+static enum event_field field_of(struct members *members, const char *parent, const char *key)
+{
+	size_t parent_len = strlen(parent);
+	enum event_field field = members->next;
+
+	for (int i = 0; i < FIELD_COUNT; i++, field = (field + 1) % FIELD_COUNT) {
+		const char *name = event_field_spec(field)->name;
+
+		if (name[0] != (parent_len ? parent[0] : key[0]) ||
+			strncmp(name, parent, parent_len) != 0 ||
+			strcmp(name + parent_len, key) != 0)
 			continue;
-		name = event_field_spec(field)->name;
-		if (parent_len && strncmp(name, parent, parent_len) != 0)
-			continue;
-		name += parent_len;
-		if (name[0] == key[0] && !strcmp(name, key))
-			return field;
+		members->next = (field + 1) % FIELD_COUNT;
+		return field;
 	}
 	return FIELD_COUNT;
 }
 
-/* Notes where the value of each field stands; null counts as absent. Members without a field are
- * ignored, for callers are newer than us sometimes. */
-static void find_values(uint64_t fields, const char *parent, size_t parent_len, json_t *object,
-	json_t *values[FIELD_COUNT])
+/* Forgets a field, and those inside it. */
+static void forget_field(struct members *members, enum event_field field)
 {
-	const char *key;
-	json_t *value;
+	const char *name = event_field_spec(field)->name;
+	size_t len = strlen(name);
 
-	json_object_foreach(object, key, value)
-	{
-		enum event_field field = field_of(fields, parent, parent_len, key);
-		char name[32];
+	members->found &= ~(UINT64_C(1) << field);
+	for (enum event_field i = 0; i < FIELD_COUNT; i++) {
+		const char *other = event_field_spec(i)->name;
 
-		if (field == FIELD_COUNT || json_is_null(value))
-			continue;
-		values[field] = value;
-		if (json_is_object(value) && !parent_len) {
-			snprintf(name, sizeof(name), "%s.", key);
-			find_values(fields, name, strlen(name), value, values);
-		}
+		if (!strncmp(other, name, len) && other[len] == '.')
+			members->found &= ~(UINT64_C(1) << i);
 	}
 }
 
-static enum err parse_fields(struct call_event *out, struct event_error *error)
+static void read_members(struct json_reader *reader, struct members *members, const char *parent);
+
+/* A value that may be an object whose members are fields. */
+static bool read_parent(struct json_reader *reader, struct members *members, enum event_field field)
+{
+	struct json_value *value = &members->values[field];
+
+	if (!json_reader_enter(reader, KIND_OBJECT))
+		return json_reader_value(reader, value);
+	value->kind = KIND_OBJECT;
+	read_members(reader, members, field == FIELD_FROM ? "from." : "pn.");
+	return !reader->fault;
+}
+
+static void read_members(struct json_reader *reader, struct members *members, const char *parent)
+{
+	struct json_value name;
+
+	while (json_reader_member(reader, &name)) {
+		const char *key = json_value_string(&name, NULL);
+		struct json_value ignored, *value = &ignored;
+		enum event_field field = FIELD_COUNT;
+
+		if (!parent[0] && !strcmp(key, "event"))
+			value = &members->event;
+		else if (!parent[0] && !strcmp(key, "id"))
+			value = &members->id;
+		else if (!strchr(key, '.'))
+			field = field_of(members, parent, key);
+		if (field < FIELD_COUNT) {
+			value = &members->values[field];
+			if (members->found >> field & 1)
+				forget_field(members, field);
+		}
+		if (!(field == FIELD_FROM || field == FIELD_PN ? read_parent(reader, members, field)
+							       : json_reader_value(reader, value)))
+			return;
+		if (field < FIELD_COUNT && value->kind != KIND_NULL)
+			members->found |= UINT64_C(1) << field;
+	}
+}
+
+static enum err parse_fields(
+	struct members *members, struct call_event *out, struct event_error *error)
 {
 	const struct event_spec *spec = event_spec(out->type);
-	json_t *values[FIELD_COUNT] = {NULL};
+	uint64_t left = spec->required | (spec->optional & members->found);
 
-	find_values(spec->required | spec->optional, "", 0, out->root, values);
-	for (enum event_field field = 0; field < FIELD_COUNT; field++) {
+	for (; left; left &= left - 1) {
+		enum event_field field = (enum event_field)__builtin_ctzll(left);
 		const struct field_spec *field_spec = event_field_spec(field);
-		uint64_t bit = UINT64_C(1) << field;
 
-		if (!values[field] && (spec->required & bit)) {
+		if (!(members->found >> field & 1)) {
 			event_error_set(error, EVENT_MISSING_FIELD, field_spec->name,
 				"'%s' needs '%s'", spec->name, field_spec->name);
 			return ERR_INVAL;
 		}
-		if (!values[field])
-			continue;
-		if (parse_field(field_spec, spec->wildcard, values[field], out, error))
+		if (parse_field(field_spec, spec->wildcard, &members->values[field], out, error))
 			return ERR_INVAL;
-		out->has |= bit;
+		out->has |= UINT64_C(1) << field;
 	}
 	return ERR_OK;
 }
@@ -284,19 +348,20 @@ static enum err check_alternatives(const struct call_event *event, struct event_
 	return ERR_INVAL;
 }
 
-static enum err parse_type(struct call_event *out, struct event_error *error)
+static enum err parse_type(
+	struct json_value *value, struct call_event *out, struct event_error *error)
 {
-	const json_t *value = json_object_get(out->root, "event");
-	const char *name = json_string_value(value);
+	const char *name;
 
-	if (!value || json_is_null(value)) {
+	if (value->kind == KIND_NONE || value->kind == KIND_NULL) {
 		event_error_set(error, EVENT_MISSING_FIELD, "event", "the line has no 'event'");
 		return ERR_INVAL;
 	}
-	if (!name) {
+	if (value->kind != KIND_STRING) {
 		event_error_set(error, EVENT_BAD_FIELD, "event", "'event' must be a string");
 		return ERR_INVAL;
 	}
+	name = json_value_string(value, NULL);
 	out->type = event_type_of(name);
 	if (out->type != EVENT_COUNT)
 		return ERR_OK;
@@ -304,94 +369,105 @@ static enum err parse_type(struct call_event *out, struct event_error *error)
 	return ERR_INVAL;
 }
 
-/* *root is NULL unless this returns ERR_OK. */
-static enum err load(const char *line, size_t len, json_t **root, struct event_error *error)
+static enum err parse_id(
+	struct json_value *value, struct call_event *out, struct event_error *error)
 {
-	json_error_t why = {0};
-	const char *near;
-
-	*root = json_loadb(line, len, 0, &why);
-	/* A number too big for an integer is a bad field, not bad JSON. */
-	if (!*root && json_error_code(&why) == json_error_numeric_overflow)
-		*root = json_loadb(line, len, JSON_DECODE_INT_AS_REAL, &why);
-	if (json_is_object(*root))
+	switch (value->kind) {
+	case KIND_NONE:
+	case KIND_NULL:
 		return ERR_OK;
-	if (!*root && json_error_code(&why) == json_error_out_of_memory)
-		return ERR_NOMEM;
-	near = strstr(why.text, " near "); /* what jansson quotes may end inside a character */
-	if (*root)
-		event_error_set(error, EVENT_BAD_JSON, NULL, "the line is not a JSON object");
-	else
-		event_error_set(error, EVENT_BAD_JSON, NULL, "%.*s at byte %d",
-			near ? (int)(near - why.text) : (int)strlen(why.text), why.text,
-			why.position);
-	json_decref(*root);
-	*root = NULL;
+	case KIND_STRING:
+	case KIND_NUMBER:
+		out->id = json_value_compact(value);
+		return ERR_OK;
+	case KIND_FALSE:
+	case KIND_TRUE:
+	case KIND_ARRAY:
+	case KIND_OBJECT:
+		event_error_set(error, EVENT_BAD_FIELD, "id", "'id' must be a string or a number");
+	}
 	return ERR_INVAL;
 }
 
-/* The text of a member, kept as a member of the root, so that one thing owns all. NULL where memory
- * is short: then the parsed value has to do. */
-static const char *keep_text(json_t *root, const char *line, size_t len, const char *name)
+static enum err load(char *line, size_t len, struct members *members, struct event_error *error)
 {
-	struct buf text = {0};
-	char kept[16];
-	const char *value = NULL;
+	struct json_reader reader;
+	struct json_value other;
 
-	snprintf(kept, sizeof(kept), "%s\n", name); /* a name that no field has */
-	json_text_member(line, len, name, &text);
-	if (text.len && !text.failed &&
-		!json_object_set_new(root, kept, json_stringn(text.data, text.len)))
-		value = json_string_value(json_object_get(root, kept));
-	buf_free(&text);
-	return value;
-}
-
-static enum err parse_clean(
-	const char *line, size_t len, struct call_event *out, struct event_error *error)
-{
-	const json_t *id;
-	enum err err = load(line, len, &out->root, error);
-
-	if (err)
-		return err;
-	id = json_object_get(out->root, "id");
-	if (json_is_string(id) || json_is_number(id)) {
-		out->id = id;
-	} else if (id && !json_is_null(id)) {
-		event_error_set(error, EVENT_BAD_FIELD, "id", "'id' must be a string or a number");
+	json_reader_init(&reader, line, len);
+	if (json_reader_enter(&reader, KIND_OBJECT))
+		read_members(&reader, members, "");
+	else if (json_reader_value(&reader, &other) && json_reader_at_end(&reader)) {
+		event_error_set(error, EVENT_BAD_JSON, NULL, "the line is not a JSON object");
 		return ERR_INVAL;
 	}
-	if (json_is_real(id))
-		out->id_text = keep_text(out->root, line, len, "id");
-	err = parse_type(out, error);
+	if (json_reader_at_end(&reader))
+		return ERR_OK;
+	event_error_set(error, EVENT_BAD_JSON, NULL, "%s at byte %td", reader.fault,
+		reader.at - reader.begin);
+	return ERR_INVAL;
+}
+
+/* The line is clean, and the event's own. */
+static enum err parse_line(
+	char *line, size_t len, struct call_event *out, struct event_error *error)
+{
+	struct members members;
+	enum err err;
+
+	members.event.kind = members.id.kind = KIND_NONE;
+	members.found = 0;
+	members.next = 0;
+	err = load(line, len, &members, error);
 	if (!err)
-		err = parse_fields(out, error);
+		err = parse_id(&members.id, out, error);
+	if (!err)
+		err = parse_type(&members.event, out, error);
+	if (!err)
+		err = parse_fields(&members, out, error);
 	if (!err)
 		err = check_alternatives(out, error);
-	if (!err && out->data)
-		out->data_text = keep_text(out->root, line, len, "data");
 	return err;
 }
+
+/* The copy of the line that the event's strings lie in. */
+struct event_line {
+	size_t shares;
+	char text[];
+};
 
 enum err call_event_parse(
 	const char *line, size_t len, struct call_event *out, struct event_error *error)
 {
 	struct buf repaired = {0};
-	enum err err;
 
 	*out = (struct call_event){
 		.attempt = 1, .wait = WAIT_PUSH, .reason = CALL_CANCELLED, .sip = true};
-	if (utf8_json_is_clean(line, len))
-		return parse_clean(line, len, out, error);
-	utf8_json_repair(line, len, &repaired);
-	err = repaired.failed ? ERR_NOMEM : parse_clean(repaired.data, repaired.len, out, error);
+	if (!utf8_json_is_clean(line, len)) {
+		utf8_json_repair(line, len, &repaired);
+		line = repaired.data;
+		len = repaired.len;
+	}
+	if (!repaired.failed)
+		out->line = malloc(sizeof(*out->line) + len + 1);
+	if (out->line) {
+		out->line->shares = 1;
+		memcpy(out->line->text, line, len);
+		out->line->text[len] = '\0';
+	}
 	buf_free(&repaired);
-	return err;
+	return out->line ? parse_line(out->line->text, len, out, error) : ERR_NOMEM;
+}
+
+struct call_event call_event_share(const struct call_event *event)
+{
+	event->line->shares++;
+	return *event;
 }
 
 void call_event_free(struct call_event *event)
 {
-	json_decref(event->root);
-	event->root = NULL;
+	if (event->line && !--event->line->shares)
+		free(event->line);
+	event->line = NULL;
 }

@@ -1,23 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <pbxpush/core/reply.h>
 
-#include <stdlib.h>
-
-void reply_write_id(const json_t *id, struct buf *out)
-{
-	char *text;
-
-	if (json_is_string(id)) {
-		buf_add_json(out, json_string_value(id));
-	} else if (json_is_integer(id)) {
-		buf_add_int(out, json_integer_value(id));
-	} else {
-		text = json_dumps(id, JSON_ENCODE_ANY);
-		buf_add_str(out, text ? text : "null");
-		free(text);
-	}
-}
-
 static void begin(const char *id, struct buf *out)
 {
 	buf_add_char(out, '{');

@@ -2,6 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <jansson.h>
+
 #include <pbxpush/core/schedule.h>
 #include <pbxpush/core/utf8.h>
 
@@ -123,7 +125,7 @@ static enum err parse_window(
 	return err;
 }
 
-enum err schedule_parse(const char *zone_name, const json_t *windows, struct schedule *out,
+static enum err parse_schedule(const char *zone_name, const json_t *windows, struct schedule *out,
 	struct event_error *error)
 {
 	struct schedule schedule = {0};
@@ -150,6 +152,25 @@ enum err schedule_parse(const char *zone_name, const json_t *windows, struct sch
 	snprintf(schedule.timezone, sizeof(schedule.timezone), "%s", zone_name);
 	*out = schedule;
 	return ERR_OK;
+}
+
+enum err schedule_parse(
+	const char *zone_name, const char *windows, struct schedule *out, struct event_error *error)
+{
+	json_t *root = json_loads(windows, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, NULL);
+	enum err err = ERR_INVAL;
+
+	if (zone_name) {
+		err = parse_schedule(zone_name, root, out, error);
+	} else if (json_is_array(root) && !json_array_size(root)) {
+		*out = (struct schedule){0};
+		err = ERR_OK;
+	} else {
+		event_error_set(error, EVENT_MISSING_FIELD, "timezone",
+			"'dnd-schedule' needs 'timezone' for its windows");
+	}
+	json_decref(root);
+	return err;
 }
 
 static void write_window(const struct schedule_window *window, struct buf *out)
@@ -189,7 +210,7 @@ enum err schedule_read(const char *text, struct schedule *out)
 	enum err err = ERR_INVAL;
 
 	if (zone_name)
-		err = schedule_parse(zone_name, json_object_get(root, "windows"), out, &error);
+		err = parse_schedule(zone_name, json_object_get(root, "windows"), out, &error);
 	else if (!root && json_error_code(&why) == json_error_out_of_memory)
 		err = ERR_NOMEM;
 	json_decref(root);

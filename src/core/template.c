@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <jansson.h>
+
 #include <pbxpush/core/push.h>
 #include <pbxpush/core/utf8.h>
 

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include <jansson.h>
+
 #include <pbxpush/core/push.h>
 
 enum value_type { VALUE_NONE, VALUE_TEXT, VALUE_INT, VALUE_BOOL, VALUE_JSON };

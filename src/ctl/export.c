@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <jansson.h>
+
 #include <pbxpush/base/clock.h>
 #include <pbxpush/ctl/arguments.h>
 

@@ -6,8 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <jansson.h>
+
 #include <pbxpush/core/event.h>
 #include <pbxpush/core/schedule.h>
+#include <pbxpush/core/utf8.h>
 #include <pbxpush/ctl/arguments.h>
 
 #include "event_exchange.h"
@@ -80,10 +83,7 @@ static enum err check_schedule(const struct call_event *event, struct event_erro
 {
 	struct schedule schedule;
 
-	if (json_array_size(event->windows) == 0)
-		return ERR_OK;
-	return schedule_parse(
-		event->timezone ? event->timezone : "", event->windows, &schedule, error);
+	return schedule_parse(event->timezone, event->windows, &schedule, error);
 }
 
 static enum err check_event(const struct call_event *event, struct event_error *error)
@@ -102,15 +102,22 @@ static enum err check_event(const struct call_event *event, struct event_error *
 	return ERR_OK;
 }
 
-/* Appends the event as it was understood, under the number of its line. */
-static enum err add_event(
-	struct batch *batch, struct call_event *event, int64_t number, struct event_error *error)
+/* Appends the line, which is a good one, with its number for an id. */
+static enum err add_line(struct batch *batch, const char *line, size_t len, int64_t number,
+	struct event_error *error)
 {
+	struct buf clean = {0};
+	json_t *root = NULL;
 	char *text = NULL;
 	enum err err = ERR_NOMEM;
 
-	if (!json_object_set_new(event->root, "id", json_integer(number)))
-		text = json_dumps(event->root, JSON_COMPACT);
+	utf8_json_repair(line, len, &clean);
+	if (!clean.failed)
+		root = json_loadb(clean.data, clean.len, 0, NULL);
+	if (!clean.failed && !root) /* a member we do not know has a great number */
+		root = json_loadb(clean.data, clean.len, JSON_DECODE_INT_AS_REAL, NULL);
+	if (root && !json_object_set_new(root, "id", json_integer(number)))
+		text = json_dumps(root, JSON_COMPACT);
 	if (!text)
 		goto out;
 	if (strlen(text) > LINE_MAX_BYTES) {
@@ -126,6 +133,8 @@ static enum err add_event(
 	batch->count++;
 	err = ERR_OK;
 out:
+	buf_free(&clean);
+	json_decref(root);
 	free(text);
 	return err;
 }
@@ -143,7 +152,7 @@ static enum err take_line(struct batch *batch, const char *line, size_t len, int
 	if (!err)
 		err = check_event(&event, &error);
 	if (!err)
-		err = add_event(batch, &event, number, &error);
+		err = add_line(batch, line, len, number, &error);
 	call_event_free(&event);
 	if (err == ERR_INVAL) {
 		snprintf(what, sizeof(what), "%s: %s", event_error_name(error.code), error.message);

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <jansson.h>
+
 #include <pbxpush/core/utf8.h>
 #include <pbxpush/ctl/print.h>
 

@@ -2,6 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <jansson.h>
+
 #include <pbxpush/core/call.h>
 #include <pbxpush/ctl/print.h>
 

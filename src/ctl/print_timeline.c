@@ -4,6 +4,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <jansson.h>
+
 #include <pbxpush/core/utf8.h>
 #include <pbxpush/ctl/print.h>
 

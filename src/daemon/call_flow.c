@@ -240,7 +240,7 @@ static enum err keep_event(struct callee *callee, struct request *request)
 	if (!callee->event)
 		return ERR_NOMEM;
 	*callee->event = request->event;
-	request->event.root = NULL; /* what the handler borrowed from it lives on there */
+	request->event.line = NULL; /* what the handler borrowed from it lives on there */
 	return ERR_OK;
 }
 

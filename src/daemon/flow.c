@@ -240,27 +240,25 @@ static void on_line(void *self, struct reply_to to, enum client_role role, const
 {
 	struct flow *flow = self;
 	struct request request = {.to = to, .read_us = read_us, .outcome = "ok"};
+	struct call_event held = {0};
 	struct event_error error;
-	struct buf id = {0};
 	enum err err;
 
 	flow->events++;
 	err = call_event_parse(line, len, &request.event, &error);
 	if (err == ERR_NOMEM)
 		event_error_set(&error, EVENT_OVERLOADED, NULL, "out of memory");
-	if (request.event.id_text)
-		buf_add_str(&id, request.event.id_text);
-	else if (request.event.id)
-		reply_write_id(request.event.id, &id);
-	request.id = id.data;
+	else
+		held = call_event_share(&request.event); /* the handler may part with its own */
+	request.id = request.event.id;
 	if (err) {
 		reply_error(flow, &request, &error);
 		count_event(flow, "other", request.outcome);
 	} else {
 		handle_event(flow, &request, role);
 	}
-	buf_free(&id);
 	call_event_free(&request.event);
+	call_event_free(&held);
 }
 
 static void on_too_long(void *self, struct reply_to to)

@@ -48,11 +48,11 @@ struct flow {
 	uint64_t told_dead[FLOW_TOLD_DEAD]; /* hashes, each at its place; 0: none */
 };
 
-/* One event being handled. The handler may keep `event` by moving it out (root NULL afterwards). */
+/* One event being handled. The handler may keep `event` by moving it out (line NULL afterwards). */
 struct request {
 	struct reply_to to;
 	struct call_event event;
-	const char *id; /* JSON text, NULL where absent; borrowed for the handler */
+	const char *id; /* JSON text, NULL where absent; borrowed from the event, for the handler */
 	int64_t read_us;
 	const char *outcome; /* for the metric: "ok", or the name of the error */
 };

@@ -336,7 +336,7 @@ void handle_news(struct flow *flow, struct request *request)
 		return;
 	}
 	item->request = *request; /* the event moves over */
-	request->event.root = NULL;
+	request->event.line = NULL;
 	item->request.id = item->id;
 	item->owner.call_id = event->call;
 	item->owner.read_us = request->read_us;

@@ -14,14 +14,13 @@ struct silence {
 	TAILQ_ENTRY(silence) link;
 	char user[AOR_SIZE];
 	int64_t count, last_ms;
-	struct call_event last; /* of the last of them, a share of its JSON */
+	struct call_event last; /* of the last of them, a share of its line */
 };
 
 /* A copy of a call's event that outlives the callee. */
 static void borrow_event(struct news_item *item, const struct callee *callee)
 {
-	item->request.event = *callee->event;
-	json_incref(item->request.event.root);
+	item->request.event = call_event_share(callee->event);
 }
 
 void news_close_call(struct flow *flow, struct callee *callee, const struct target *target)
@@ -133,8 +132,7 @@ void news_count_silenced(struct flow *flow, struct callee *callee, const struct 
 	silence->count++;
 	silence->last_ms = callee->started_ms;
 	call_event_free(&silence->last);
-	silence->last = *event;
-	json_incref(silence->last.root);
+	silence->last = call_event_share(event);
 }
 
 /* One call is told of like any that was missed; several are counted, for they may have had several callers. */
@@ -152,8 +150,7 @@ static void tell_silence(struct flow *flow, const struct silence *silence)
 		item->count = silence->count;
 		event->to = item->user;
 	} else {
-		*event = silence->last;
-		json_incref(event->root);
+		*event = call_event_share(&silence->last);
 		event->has |= UINT64_C(1) << FIELD_FROM;
 	}
 	event->type = EVENT_MISSED_CALL;

@@ -100,14 +100,7 @@ void handle_schedule(struct flow *flow, struct request *request)
 
 	if (!flow_user(flow, request, event->user, user))
 		return;
-	/* an empty list clears, and needs no time zone */
-	if (json_array_size(event->windows) == 0) {
-		schedule.count = 0;
-	} else if (!event->timezone) {
-		flow_reply_error(flow, request, EVENT_MISSING_FIELD, "timezone",
-			"'dnd-schedule' needs 'timezone' for its windows");
-		return;
-	} else if (schedule_parse(event->timezone, event->windows, &schedule, &error)) {
+	if (schedule_parse(event->timezone, event->windows, &schedule, &error)) {
 		flow_reply_error(flow, request, error.code, error.field, "%s", error.message);
 		return;
 	}

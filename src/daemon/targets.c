@@ -178,20 +178,18 @@ static bool device_of_contact(struct flow *flow, const struct callee *callee, co
 
 static enum err from_contacts(struct flow *flow, struct callee *callee, bool dnd_counts)
 {
-	const json_t *contacts = callee->event->contacts, *item;
+	const struct string_list *contacts = &callee->event->contacts;
+	const char *item = contacts->first;
 	struct contact contact;
 	struct push_params params;
 	struct device *device = &flow->devices[0];
 	char name[32];
-	size_t i;
 
-	callee->targets = calloc(json_array_size(contacts) + 1, sizeof(*callee->targets));
+	callee->targets = calloc(contacts->count + 1, sizeof(*callee->targets));
 	if (!callee->targets)
 		return ERR_NOMEM;
-	json_array_foreach(contacts, i, item)
-	{
-		if (!device_of_contact(
-			    flow, callee, json_string_value(item), &contact, &params, device))
+	for (size_t i = 0; i < contacts->count; i++, item += strlen(item) + 1) {
+		if (!device_of_contact(flow, callee, item, &contact, &params, device))
 			continue; /* a desk phone's contact: the PBX reaches it without us */
 		if (!device->name[0]) {
 			snprintf(name, sizeof(name), "token-%.8s",

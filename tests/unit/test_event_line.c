@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <jansson.h>
 
 #include <pbxpush/core/event.h>
 #include <pbxpush/core/reply.h>
@@ -48,7 +49,7 @@ static void lines_that_are_refused(void **state)
 		{"{event:'ping'}", EVENT_BAD_JSON, "", NULL},
 		{"{'event':'ping','id':01}", EVENT_BAD_JSON, "", NULL},
 		{"{'event':'ping','id':NaN}", EVENT_BAD_JSON, "", NULL},
-		{"{'event':'C:\\\xc3\xa9'}", EVENT_BAD_JSON, "", "invalid escape at byte 14"},
+		{"{'event':'C:\\\xc3\xa9'}", EVENT_BAD_JSON, "", "invalid escape at byte 12"},
 		{"GET / HTTP/1.1", EVENT_BAD_JSON, "", NULL},
 		{"\xff\xfe", EVENT_BAD_JSON, "", NULL},
 		{"[]", EVENT_BAD_JSON, "", "the line is not a JSON object"},
@@ -103,7 +104,9 @@ static void ids_are_echoed(void **state)
 	} rows[] = {
 		{"'abc'", "'abc'"},
 		{"''", "''"},
-		{"'\\u00e9\\n\\\\'", "'\xc3\xa9\\n\\\\'"},
+		{"'\\u00e9\\n\\\\'", "'\\u00e9\\n\\\\'"},
+		{"'a b'", "'a b'"},
+		{"1e400", "1e400"},
 		{"'\xff'", "'" FFFD "'"},
 		{"0", "0"},
 		{"7", "7"},
@@ -132,10 +135,7 @@ static void ids_are_echoed(void **state)
 			snprintf(line, sizeof(line), "{'id': %s , 'event':'ping'%s}", rows[i].given,
 				big ? ",'x':99999999999999999999" : "");
 			assert_int_equal(parse(line, strlen(line), &event, &error), ERR_OK);
-			if (event.id_text)
-				buf_add_str(&id, event.id_text);
-			else if (event.id)
-				reply_write_id(event.id, &id);
+			buf_add_str(&id, event.id ? event.id : "");
 			for (size_t at = 0; at < id.len; at++)
 				id.data[at] = id.data[at] == '"' ? '\'' : id.data[at];
 			if (strcmp(buf_str(&id), rows[i].echoed ? rows[i].echoed : "") != 0)
@@ -155,8 +155,81 @@ static void a_refused_line_has_its_id(void **state)
 
 	(void)state;
 	assert_int_equal(parse(line, strlen(line), &event, &error), ERR_INVAL);
-	assert_string_equal(json_string_value(event.id), "x");
+	assert_string_equal(event.id, "\"x\"");
 	call_event_free(&event);
+}
+
+/* Of several members of a name the last one counts, with all that is in it. */
+static void the_last_of_a_name_counts(void **state)
+{
+	static const struct {
+		const char *members, *number, *name;
+		size_t contacts;
+	} rows[] = {
+		{"'from':{'number':'1'},'from':{'name':'n'}", NULL, "n", 0},
+		{"'from':{'number':'1','number':'2'}", "2", NULL, 0},
+		{"'from':{'number':'1'},'from':null", NULL, NULL, 0},
+		{"'from':{'number':'1','number':null}", NULL, NULL, 0},
+		{"'from':7,'from':{'number':'1'}", "1", NULL, 0},
+		{"'from':{'name':'a','x':{'name':'b'},'from':{'name':'c'}}", NULL, "a", 0},
+		{"'from.number':'1'", NULL, NULL, 0},
+		{"'fr\\u006fm':{'num\\u0062er':'1'}", "1", NULL, 0},
+		{"'contacts':['sip:a','sip:b'],'contacts':['x']", NULL, NULL, 1},
+		{"'number':'9','user':7,'pn':{'prid':7}", NULL, NULL, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char line[512];
+		struct call_event event;
+		struct event_error error;
+
+		snprintf(line, sizeof(line), "{%s,'event':'call','call':'c','to':'1'}",
+			rows[i].members);
+		if (parse(line, strlen(line), &event, &error))
+			fail_msg("%s: %s", line, error.message);
+		if (strcmp(event.from_number ? event.from_number : "-",
+			    rows[i].number ? rows[i].number : "-") != 0 ||
+			strcmp(event.from_name ? event.from_name : "-",
+				rows[i].name ? rows[i].name : "-") != 0 ||
+			event.contacts.count != rows[i].contacts)
+			fail_msg("%s", line);
+		call_event_free(&event);
+	}
+}
+
+/* Strings with escapes become shorter, and still stand one behind the other. */
+static void contacts_are_a_list(void **state)
+{
+	const char *line = "{'event':'call','call':'c','to':'1','contacts':"
+			   "[ 'a' , '' ,'\\u00e9\\n','sip:b@c;x=\\'y\\'' ] , 'x':1}";
+	static const char *const wanted[] = {"a", "", "\xc3\xa9\n", "sip:b@c;x=\"y\""};
+	struct call_event event;
+	struct event_error error;
+	const char *item;
+
+	(void)state;
+	assert_int_equal(parse(line, strlen(line), &event, &error), ERR_OK);
+	assert_int_equal(event.contacts.count, 4);
+	item = event.contacts.first;
+	for (size_t i = 0; i < 4; i++, item += strlen(item) + 1)
+		assert_string_equal(item, wanted[i]);
+	call_event_free(&event);
+}
+
+static void a_share_outlives_the_event(void **state)
+{
+	const char *line = "{'event':'call','call':'c','to':'1'}";
+	struct call_event event, share;
+	struct event_error error;
+
+	(void)state;
+	assert_int_equal(parse(line, strlen(line), &event, &error), ERR_OK);
+	share = call_event_share(&event);
+	call_event_free(&event);
+	call_event_free(&event);
+	assert_string_equal(share.call, "c");
+	call_event_free(&share);
 }
 
 static void data_stays_as_it_stood(void **state)
@@ -185,8 +258,8 @@ static void data_stays_as_it_stood(void **state)
 			"'call':'data','to':'1'}",
 			rows[i].given);
 		assert_int_equal(parse(line, strlen(line), &event, &error), ERR_OK);
-		assert_non_null(event.data_text);
-		buf_add_str(&kept, event.data_text);
+		assert_non_null(event.data);
+		buf_add_str(&kept, event.data);
 		for (size_t at = 0; at < kept.len; at++)
 			kept.data[at] = kept.data[at] == '"' ? '\'' : kept.data[at];
 		assert_string_equal(kept.data, rows[i].kept);
@@ -320,6 +393,9 @@ int main(void)
 		cmocka_unit_test(lines_that_are_refused),
 		cmocka_unit_test(ids_are_echoed),
 		cmocka_unit_test(a_refused_line_has_its_id),
+		cmocka_unit_test(the_last_of_a_name_counts),
+		cmocka_unit_test(contacts_are_a_list),
+		cmocka_unit_test(a_share_outlives_the_event),
 		cmocka_unit_test(data_stays_as_it_stood),
 		cmocka_unit_test(bytes_that_cost_no_call),
 		cmocka_unit_test(a_nul_byte_in_a_string_costs_no_call),

@@ -56,31 +56,6 @@ static void members(void **state)
 	buf_free(&out);
 }
 
-static void ids(void **state)
-{
-	static const struct {
-		const char *json, *text;
-	} rows[] = {
-		{"\"x\"", "'x'"},
-		{"\"a\\\"b\"", "'a\\'b'"},
-		{"\"\"", "''"},
-		{"0", "0"},
-		{"-9223372036854775808", "-9223372036854775808"},
-		{"0.5", "0.5"},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		json_t *id = json_loads(rows[i].json, JSON_DECODE_ANY, NULL);
-		struct buf out = {0};
-
-		reply_write_id(id, &out);
-		expect(&out, rows[i].text);
-		buf_free(&out);
-		json_decref(id);
-	}
-}
-
 static void errors(void **state)
 {
 	struct event_error error;
@@ -206,7 +181,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_beginning),
 		cmocka_unit_test(members),
-		cmocka_unit_test(ids),
 		cmocka_unit_test(errors),
 		cmocka_unit_test(the_names_of_errors),
 		cmocka_unit_test(a_call_that_pushed),

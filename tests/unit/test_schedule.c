@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include <cmocka.h>
+#include <jansson.h>
 
 #include <pbxpush/core/schedule.h>
 
@@ -18,13 +19,7 @@
 static enum err parse(
 	const char *name, const char *text, struct schedule *out, struct event_error *error)
 {
-	json_t *windows = json_loads(text, JSON_DECODE_ANY, NULL);
-	enum err err;
-
-	assert_non_null(windows);
-	err = schedule_parse(name, windows, out, error);
-	json_decref(windows);
-	return err;
+	return schedule_parse(name, text, out, error);
 }
 
 static struct schedule schedule_of(const char *name, const char *windows)

@@ -6,8 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <jansson.h>
-
 #include <pbxpush/base/err.h>
 
 #include <pbxpush/core/call.h>
@@ -112,7 +110,7 @@ enum field_type {
 	TYPE_INT,     /* min to max */
 	TYPE_CHOICE,  /* one of `choices` */
 	TYPE_OBJECT,  /* kept as JSON, or the parent of dotted fields */
-	TYPE_STRINGS, /* an array of up to max strings, kept as JSON */
+	TYPE_STRINGS, /* an array of up to max strings: a string list */
 	TYPE_WINDOWS, /* an array, kept as JSON: schedule_parse() knows what it holds */
 };
 
@@ -141,25 +139,32 @@ const struct field_spec *event_field_spec(enum event_field field);
 /* The JSON shape of an event, e.g. `{"call", "to", …}`; EVENT_COUNT where the name is unknown. */
 enum event_type event_type_of(const char *name);
 
+/* Strings one behind the other, each with its NUL. */
+struct string_list {
+	const char *first;
+	size_t count;
+};
+
+struct event_line;
+
 /*
- * A parsed event (`call_` because libevent owns `struct event`). Strings and JSON are borrowed from
- * `root`, which call_event_free() releases; an event outlives the line it came from. What was
- * absent or null has its bit in `has` clear and, where the contract has a default, that default.
+ * A parsed event (`call_` because libevent owns `struct event`). What it points to lies in its own
+ * copy of the line, which call_event_free() releases. What was absent or null has its bit in `has`
+ * clear and, where the contract has a default, that default.
  */
 struct call_event {
 	enum event_type type;
-	json_t *root;
-	const json_t *id;    /* string or number, NULL where absent */
-	const char *id_text; /* as it stood: a number that no integer holds; else NULL */
-	uint64_t has;        /* bits 1 << enum event_field */
+	struct event_line *line; /* shared by the copies that call_event_share() made */
+	const char *id;          /* JSON: a string or number as it stood; NULL where absent */
+	uint64_t has;            /* bits 1 << enum event_field */
 
 	const char *call, *to, *leg, *device, *user, *contact, *app, *number;
 	const char *from_number, *from_name, *from_uri;
 	const char *pn_provider, *pn_param, *pn_prid;
 	const char *token, *alert_token; /* as given: push_token_normalize() before use */
 	const char *uuid;                /* as given, checked */
-	const json_t *data, *contacts, *windows;
-	const char *data_text; /* `data` as it stood, without blanks */
+	const char *data, *windows;      /* JSON as it stood, without blanks */
+	struct string_list contacts;
 	const char *timezone, *conversation, *message_id, *text, *cursor;
 	int64_t badge, at_ms, new_count, old_count, duration_s;
 	bool video, pbx_dnd, pbx_blocked, bypass, sip, forget, on;
@@ -197,14 +202,17 @@ void event_error_set(struct event_error *error, enum event_error_code code, cons
 
 /*
  * Parses one line (without its end), repaired by utf8_json_repair() where it needs it. On success
- * the caller frees with call_event_free(). On ERR_INVAL `error` is filled, and out->id and
- * out->root are set as far as they were understood, so that the error reply can echo the id:
- * call_event_free() then, too.
+ * the caller frees with call_event_free(). On ERR_INVAL `error` is filled, and out->id is set where
+ * the line is JSON, so that the error reply can echo it: call_event_free() then, too.
  * ERR_NOMEM: nothing to free.
  */
 enum err call_event_parse(
 	const char *line, size_t len, struct call_event *out, struct event_error *error);
 
+/* A copy that shares the text; each is freed. */
+struct call_event call_event_share(const struct call_event *event);
+
+/* Leaves an event that may be freed again. */
 void call_event_free(struct call_event *event);
 
 static inline bool event_has(const struct call_event *event, enum event_field field)

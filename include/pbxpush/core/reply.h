@@ -16,9 +16,6 @@
  * NULL where it had none. Everything is appended to out (check out->failed).
  */
 
-/* Writes the JSON text of an id, as call_event_parse() left it. */
-void reply_write_id(const json_t *id, struct buf *out);
-
 /* `{"id":…,"ok":true,"event":NAME` – the caller appends members, each begun with a comma, and
  * `}`. */
 void reply_begin(const char *id, const char *event, struct buf *out);

@@ -6,8 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <jansson.h>
-
 #include <pbxpush/base/buf.h>
 #include <pbxpush/base/err.h>
 #include <pbxpush/core/event.h>
@@ -34,13 +32,13 @@ struct schedule {
 };
 
 /*
- * Takes the fields `timezone` and `windows` of the event, e.g.
+ * Takes the fields `timezone` (NULL where absent) and `windows` (JSON) of the event, e.g.
  * [{"days":["mon","fri"],"from":"22:00","to":"07:00"}]; to "24:00" is the midnight at the end of
- * the day. An empty array gives count 0. ERR_INVAL with `error` filled, and *out untouched, for
+ * the day. An empty array gives count 0 and needs no time zone. ERR_INVAL with `error` filled, and *out untouched, for
  * anything else: field names the part (`windows.from`), the message the window and what is wrong
  * with it.
  */
-enum err schedule_parse(const char *zone_name, const json_t *windows, struct schedule *out,
+enum err schedule_parse(const char *zone_name, const char *windows, struct schedule *out,
 	struct event_error *error);
 
 /* Appends {"timezone":…,"windows":[…]}, always in the same words: what the directory stores and
