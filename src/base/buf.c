@@ -54,10 +54,13 @@ void buf_add_int(struct buf *buf, long long value)
 	unsigned long long rest =
 		value < 0 ? 0 - (unsigned long long)value : (unsigned long long)value;
 
-	do {
+	for (; rest >= 100; rest /= 100) { /* a division for two digits */
+		digits[--at] = (char)('0' + rest % 100 % 10);
+		digits[--at] = (char)('0' + rest % 100 / 10);
+	}
+	if (rest >= 10)
 		digits[--at] = (char)('0' + rest % 10);
-		rest /= 10;
-	} while (rest);
+	digits[--at] = (char)('0' + (rest >= 10 ? rest / 10 : rest));
 	if (value < 0)
 		digits[--at] = '-';
 	buf_add(buf, digits + at, sizeof(digits) - at);
@@ -120,24 +123,50 @@ static void buf_add_escape(struct buf *buf, unsigned char c)
 	buf_add(buf, text, 2);
 }
 
+/* How many bytes from text on need no escape. Eight at a time: each term is the well-known test for
+ * a byte that is zero, or less than 0x20, in a word. */
+static size_t buf_plain_len(const char *text, size_t len)
+{
+	const uint64_t ones = UINT64_MAX / 255, high = ones * 0x80;
+	size_t at = 0;
+
+	for (; len - at >= 8; at += 8) {
+		uint64_t word, quote, backslash;
+
+		memcpy(&word, text + at, 8);
+		quote = word ^ ones * '"';
+		backslash = word ^ ones * '\\';
+		if (((word - ones * 0x20) | (quote - ones) | (backslash - ones)) & ~word & high)
+			break;
+	}
+	while (at < len && (unsigned char)text[at] >= 0x20 && text[at] != '"' && text[at] != '\\')
+		at++;
+	return at;
+}
+
+void buf_add_json_len(struct buf *buf, const char *text, size_t len)
+{
+	buf_add_char(buf, '"');
+	while (len) {
+		size_t plain = buf_plain_len(text, len);
+
+		buf_add(buf, text, plain);
+		text += plain;
+		len -= plain;
+		if (len) {
+			buf_add_escape(buf, (unsigned char)*text++);
+			len--;
+		}
+	}
+	buf_add_char(buf, '"');
+}
+
 void buf_add_json(struct buf *buf, const char *str)
 {
-	if (!str) {
-		buf_add(buf, "null", 4);
-		return;
-	}
-	buf_add_char(buf, '"');
-	const char *span = str, *at = str;
-	for (; *at; at++) {
-		unsigned char c = (unsigned char)*at;
-		if (c >= 0x20 && c != '"' && c != '\\')
-			continue;
-		buf_add(buf, span, (size_t)(at - span));
-		buf_add_escape(buf, c);
-		span = at + 1;
-	}
-	buf_add(buf, span, (size_t)(at - span));
-	buf_add_char(buf, '"');
+	if (str)
+		buf_add_json_len(buf, str, strlen(str));
+	else
+		buf_add_str(buf, "null");
 }
 
 const char *buf_str(const struct buf *buf)

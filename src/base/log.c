@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include <pbxpush/base/log.h>
 
 #define LOG_RECORD_SIZE 4096
+#define LOG_HELD_SIZE   (4 * LOG_RECORD_SIZE)
 
 static const struct {
 	const char *name;
@@ -26,6 +28,15 @@ static const struct {
 
 static atomic_int log_level = LOG_LEVEL_INFO;
 static bool log_to_journal;
+
+/* The records that a thread holds back. */
+static _Thread_local struct {
+	void (*wanted)(void *arg);
+	void *arg;
+	size_t len;
+	char text[LOG_HELD_SIZE];
+} log_held;
+
 static pthread_once_t log_journal_once = PTHREAD_ONCE_INIT;
 
 /* systemd.exec(5): JOURNAL_STREAM is inherited by whom it no longer concerns, so the device and
@@ -50,20 +61,53 @@ bool log_enabled(enum log_level level)
 	return (int)level <= atomic_load_explicit(&log_level, memory_order_relaxed);
 }
 
-static int log_prefix(char *out, size_t size, enum log_level level, const char *module)
+static size_t log_put(char *out, const char *text)
+{
+	size_t len = strlen(text);
+
+	memcpy(out, text, len);
+	return len;
+}
+
+/* The time up to the second, which one second's records share. */
+static const char *log_second(time_t now)
+{
+	static _Thread_local char stamp[sizeof("-2147483648-01-01T00:00:00")];
+	static _Thread_local time_t stamped;
+	struct tm tm;
+
+	if (now != stamped && gmtime_r(&now, &tm)) {
+		strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
+		stamped = now;
+	}
+	return stamp;
+}
+
+/* Below 100 bytes, for a module is a word in the source. */
+static size_t log_prefix(char *out, enum log_level level, const char *module)
 {
 	struct timespec ts;
-	struct tm tm;
-	char stamp[32] = "";
+	size_t len = 0;
 
-	if (log_to_journal)
-		return snprintf(out, size, "<%d>%s %s: ", log_levels[level].priority,
-			log_levels[level].name, module);
-	clock_gettime(CLOCK_REALTIME, &ts);
-	if (gmtime_r(&ts.tv_sec, &tm))
-		strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
-	return snprintf(out, size, "%s.%03ldZ %s %s: ", stamp, ts.tv_nsec / 1000000,
-		log_levels[level].name, module);
+	if (log_to_journal) {
+		out[len++] = '<';
+		out[len++] = (char)('0' + log_levels[level].priority);
+		out[len++] = '>';
+	} else {
+		clock_gettime(CLOCK_REALTIME, &ts);
+		int ms = (int)(ts.tv_nsec / 1000000);
+		len += log_put(out + len, log_second(ts.tv_sec));
+		out[len++] = '.';
+		out[len++] = (char)('0' + ms / 100);
+		out[len++] = (char)('0' + ms / 10 % 10);
+		out[len++] = (char)('0' + ms % 10);
+		len += log_put(out + len, "Z ");
+	}
+	len += log_put(out + len, log_levels[level].name);
+	out[len++] = ' ';
+	len += log_put(out + len, module);
+	len += log_put(out + len, ": ");
+	return len;
 }
 
 /* C0, DEL, and C1 in its UTF-8 form, which some terminals obey as well. */
@@ -78,23 +122,60 @@ static void log_clean(char *text, size_t len)
 	}
 }
 
+static void log_out(const char *text, size_t len)
+{
+	int saved = errno;
+	/* A log that cannot be written has nobody left to tell. */
+	ssize_t written = write(STDERR_FILENO, text, len);
+
+	(void)written;
+	errno = saved;
+}
+
+void log_flush(void)
+{
+	if (log_held.len)
+		log_out(log_held.text, log_held.len);
+	log_held.len = 0;
+}
+
+void log_hold(void (*wanted)(void *arg), void *arg)
+{
+	log_flush();
+	log_held.wanted = wanted;
+	log_held.arg = arg;
+}
+
+/* One write(2) a record, or for many: lines of several threads never mix. */
+static void log_end(enum log_level level, char *record, size_t len)
+{
+	log_clean(record, len);
+	record[len++] = '\n';
+	if (!log_held.wanted || level < LOG_LEVEL_INFO) {
+		log_flush();
+		log_out(record, len);
+		return;
+	}
+	if (log_held.len + len > sizeof(log_held.text))
+		log_flush();
+	if (!log_held.len)
+		log_held.wanted(log_held.arg);
+	memcpy(log_held.text + log_held.len, record, len);
+	log_held.len += len;
+}
+
 static void log_write(enum log_level level, const char *module, const char *fmt, va_list args)
 	__attribute__((format(printf, 3, 0)));
 
-/* One write(2) a record: lines of several threads never mix. */
 static void log_write(enum log_level level, const char *module, const char *fmt, va_list args)
 {
 	char record[LOG_RECORD_SIZE];
 	const size_t room = sizeof(record) - 1; /* one for the line end */
-	int saved = errno;
 
 	if (!log_enabled(level))
 		return;
 	pthread_once(&log_journal_once, log_find_journal);
-	int prefix = log_prefix(record, room, level, module);
-	if (prefix < 0 || (size_t)prefix >= room)
-		return;
-	size_t len = (size_t)prefix;
+	size_t len = log_prefix(record, level, module);
 	int text = vsnprintf(record + len, room - len, fmt, args);
 	if (text > 0 && (size_t)text < room - len) {
 		len += (size_t)text;
@@ -102,12 +183,23 @@ static void log_write(enum log_level level, const char *module, const char *fmt,
 		len = room;
 		record[len - 3] = record[len - 2] = record[len - 1] = '.';
 	}
-	log_clean(record, len);
-	record[len++] = '\n';
-	/* A log that cannot be written has nobody left to tell. */
-	ssize_t written = write(STDERR_FILENO, record, len);
-	(void)written;
-	errno = saved;
+	log_end(level, record, len);
+}
+
+void log_text(enum log_level level, const char *module, const char *text, size_t len)
+{
+	char record[LOG_RECORD_SIZE];
+	const size_t room = sizeof(record) - 1;
+	size_t prefix;
+
+	if (!log_enabled(level))
+		return;
+	pthread_once(&log_journal_once, log_find_journal);
+	prefix = log_prefix(record, level, module);
+	if (len > room - prefix)
+		len = room - prefix;
+	memcpy(record + prefix, text, len);
+	log_end(level, record, prefix + len);
 }
 
 #define LOG_DEFINE(verb, level)                                                                    \

@@ -22,13 +22,14 @@ static void reply_ended(struct flow *flow, struct request *request, const struct
 
 static void tell(struct flow *flow, const struct call_event *event, const char *user)
 {
-	struct buf *story = flow_story(flow, event->call, NULL, event_spec(event->type)->name);
+	const struct timeline_field fields[] = {
+		timeline_text("to", user ? flow_shown(flow, user) : NULL),
+		timeline_text("device", event->device),
+		timeline_word("reason", call_state_name(event->reason)),
+	};
 
-	reply_add_string(story, "to", user ? flow_shown(flow, user) : "");
-	reply_add_string(story, "device", event->device);
-	if (event->type == EVENT_END)
-		reply_add_string(story, "reason", call_state_name(event->reason));
-	timeline_end(flow->ports.timeline);
+	flow_story(flow, event->call, NULL, event_spec(event->type)->name, fields,
+		event->type == EVENT_END ? LENGTH(fields) : LENGTH(fields) - 1);
 }
 
 /* The first end counts; after an answer there is one more to come. */

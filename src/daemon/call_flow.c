@@ -134,40 +134,42 @@ static bool make_room(struct flow *flow)
 static void tell_event(
 	struct flow *flow, const struct call_event *event, const char *user, const char *uuid)
 {
-	struct buf *story = flow_story(flow, event->call, uuid, "event");
+	const struct timeline_field fields[] = {
+		timeline_word("event", "call"),
+		timeline_text("to", flow_shown(flow, user)),
+		timeline_text(
+			"from", event->from_number ? flow_shown(flow, event->from_number) : NULL),
+		timeline_number("attempt", event->attempt),
+		timeline_word("wait", wait_mode_name(event->wait)),
+	};
 
-	reply_add_string(story, "event", "call");
-	reply_add_string(story, "to", flow_shown(flow, user));
-	reply_add_string(
-		story, "from", event->from_number ? flow_shown(flow, event->from_number) : "");
-	reply_add_int(story, "attempt", event->attempt);
-	reply_add_string(story, "wait", wait_mode_name(event->wait));
-	timeline_end(flow->ports.timeline);
+	flow_story(flow, event->call, uuid, "event", fields, LENGTH(fields));
 }
 
 static void tell_decision(struct flow *flow, const struct call_event *event, const char *uuid,
 	const struct policy_decision *decision)
 {
-	struct buf *story = flow_story(flow, event->call, uuid, "decision");
+	const struct timeline_field fields[] = {
+		timeline_word("verdict", verdict_name(decision->verdict)),
+		timeline_word("rule", rule_name(decision->rule)),
+		timeline_text(
+			"matched", decision->matched ? flow_shown(flow, decision->matched) : NULL),
+	};
 
-	reply_add_string(story, "verdict", verdict_name(decision->verdict));
-	reply_add_string(story, "rule", rule_name(decision->rule));
-	reply_add_string(
-		story, "matched", decision->matched ? flow_shown(flow, decision->matched) : "");
-	timeline_end(flow->ports.timeline);
+	flow_story(flow, event->call, uuid, "decision", fields, LENGTH(fields));
 }
 
 static void tell_target(struct flow *flow, const struct callee *callee, const struct target *target)
 {
-	struct buf *story = flow_story(flow, callee->call->id, callee->uuid,
-		target->result == DEVICE_SKIPPED ? "skip" : "push");
+	bool skipped = target->result == DEVICE_SKIPPED;
+	const struct timeline_field fields[] = {
+		timeline_text("device", target->name),
+		skipped ? timeline_word("reason", skip_reason_name(target->skip))
+			: timeline_word("type", push_type_name(target->push)),
+	};
 
-	reply_add_string(story, "device", target->name);
-	if (target->result == DEVICE_SKIPPED)
-		reply_add_string(story, "reason", skip_reason_name(target->skip));
-	else
-		reply_add_string(story, "type", push_type_name(target->push));
-	timeline_end(flow->ports.timeline);
+	flow_story(flow, callee->call->id, callee->uuid, skipped ? "skip" : "push", fields,
+		LENGTH(fields));
 }
 
 /* Answers a call that gets no place in the table: ended before it came, or no room. */

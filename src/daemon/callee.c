@@ -113,23 +113,41 @@ enum err callee_add_waiter(struct flow *flow, struct callee *callee, struct requ
 	return ERR_OK;
 }
 
+static void add_word(struct buf *line, const char *name, const char *value)
+{
+	buf_add_str(line, name);
+	buf_add_str(line, value);
+}
+
+static void add_number(struct buf *line, const char *name, int64_t value)
+{
+	buf_add_str(line, name);
+	buf_add_int(line, value);
+}
+
 /* The outcome line: fixed fields in a fixed order, one for each answered `call` event. */
 static void log_outcome(
 	struct flow *flow, const struct callee *callee, const struct reply_call *reply)
 {
-	size_t accepted = 0;
+	struct buf *line = &flow->line;
+	int64_t accepted = 0;
 
 	if (!log_enabled(LOG_LEVEL_INFO))
 		return;
 	for (size_t i = 0; i < reply->device_count; i++)
 		accepted += reply->devices[i].result == DEVICE_ACCEPTED;
-	log_info("call",
-		"call=%s to=%s attempt=%d uuid=%s verdict=%s rule=%s devices=%zu accepted=%zu "
-		"ms=%lld",
-		flow_word(callee->call->id), flow_shown(flow, callee->user), callee->attempt,
-		callee->uuid, verdict_name(reply->verdict),
-		reply->rule ? rule_name(reply->rule) : "-", reply->device_count, accepted,
-		(long long)(flow->ports.mono_us() - callee->read_us) / 1000);
+	buf_reset(line);
+	add_word(line, "call=", flow_word(callee->call->id));
+	add_word(line, " to=", flow_shown(flow, callee->user));
+	add_number(line, " attempt=", callee->attempt);
+	add_word(line, " uuid=", callee->uuid);
+	add_word(line, " verdict=", verdict_name(reply->verdict));
+	add_word(line, " rule=", reply->rule ? rule_name(reply->rule) : "-");
+	add_number(line, " devices=", (int64_t)reply->device_count);
+	add_number(line, " accepted=", accepted);
+	add_number(line, " ms=", (flow->ports.mono_us() - callee->read_us) / 1000);
+	if (!line->failed)
+		log_text(LOG_LEVEL_INFO, "call", line->data, line->len);
 }
 
 static void answer_waiter(
@@ -142,11 +160,12 @@ static void answer_waiter(
 	reply_write_call(waiter->id, reply, &flow->out);
 	flow_reply(waiter->to, &flow->out);
 	if (!waiter->duplicate) {
-		struct buf *story = flow_story(flow, callee->call->id, callee->uuid, "reply");
+		const struct timeline_field fields[] = {
+			timeline_word("verdict", verdict_name(reply->verdict)),
+			timeline_word("rule", rule),
+		};
 
-		reply_add_string(story, "verdict", verdict_name(reply->verdict));
-		reply_add_string(story, "rule", rule);
-		timeline_end(flow->ports.timeline);
+		flow_story(flow, callee->call->id, callee->uuid, "reply", fields, LENGTH(fields));
 		metrics_add(flow->ports.metrics, METRIC_VERDICTS, 1,
 			(const char *const[]){verdict_name(reply->verdict), rule});
 		log_outcome(flow, callee, reply);
@@ -249,8 +268,7 @@ static void run_deadline(struct flow *flow, struct callee *callee)
 {
 	note_ghosts(flow, callee);
 	flow_tell_no_register(flow, callee);
-	flow_story(flow, callee->call->id, NULL, "deadline");
-	timeline_end(flow->ports.timeline);
+	flow_story(flow, callee->call->id, NULL, "deadline", NULL, 0);
 	callee_release_all(flow, callee, true);
 	callee_set_state(flow, callee, CALL_TIMEOUT, NULL);
 	callee_settle(flow, callee);

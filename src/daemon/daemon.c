@@ -79,6 +79,19 @@ static void tell_state(struct daemon *daemon)
 	notify_send(text);
 }
 
+static void want_flush(void *arg)
+{
+	struct daemon *daemon = arg;
+
+	event_active(daemon->log, EV_TIMEOUT, 0); /* runs after what this turn has to do */
+}
+
+static void on_flush(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what, (void)arg;
+	log_flush();
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct daemon *daemon = arg;
@@ -231,6 +244,7 @@ static enum err make_events(struct daemon *daemon)
 
 	daemon->wake = evtimer_new(base, on_wake, daemon);
 	daemon->drain = evtimer_new(base, on_drain, daemon);
+	daemon->log = evtimer_new(base, on_flush, daemon);
 	daemon->tick = event_new(base, -1, EV_PERSIST, on_tick, daemon);
 	daemon->watchdog = event_new(base, -1, EV_PERSIST, on_watchdog, daemon);
 	daemon->stored = event_new(
@@ -238,7 +252,7 @@ static enum err make_events(struct daemon *daemon)
 	daemon->sigterm = evsignal_new(base, SIGTERM, on_stop, daemon);
 	daemon->sigint = evsignal_new(base, SIGINT, on_stop, daemon);
 	daemon->sighup = evsignal_new(base, SIGHUP, on_sighup, daemon);
-	if (!daemon->wake || !daemon->drain || !daemon->tick || !daemon->watchdog ||
+	if (!daemon->wake || !daemon->drain || !daemon->log || !daemon->tick || !daemon->watchdog ||
 		!daemon->stored || !daemon->sigterm || !daemon->sigint || !daemon->sighup)
 		return ERR_NOMEM;
 	event_add(daemon->tick, &tick);
@@ -368,7 +382,10 @@ enum err daemon_run(struct daemon *daemon)
 		daemon->config->app_count, daemon->config->app_count == 1 ? "" : "s");
 	notify_send("READY=1");
 	tell_state(daemon);
-	if (event_base_dispatch(daemon->base) < 0)
+	log_hold(want_flush, daemon);
+	int result = event_base_dispatch(daemon->base);
+	log_hold(NULL, NULL);
+	if (result < 0)
 		return ERR_IO;
 	log_notice("daemon", "stopped");
 	return ERR_OK;
@@ -400,6 +417,7 @@ void daemon_free(struct daemon *daemon)
 	free_event(daemon->tick);
 	free_event(daemon->watchdog);
 	free_event(daemon->drain);
+	free_event(daemon->log);
 	free_event(daemon->stored);
 	free_event(daemon->sigterm);
 	free_event(daemon->sigint);

@@ -31,7 +31,7 @@ struct daemon {
 	enum phase phase;
 	int64_t phase_ends_us;
 	int64_t stop_by_us; /* the end of drain-timeout */
-	struct event *wake, *tick, *watchdog, *drain, *stored, *sigterm, *sigint, *sighup;
+	struct event *wake, *tick, *watchdog, *drain, *log, *stored, *sigterm, *sigint, *sighup;
 };
 
 /* Each hands what the configuration says to a module, at the start and after a reload. On failure

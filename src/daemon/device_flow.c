@@ -161,7 +161,7 @@ static void wake_callee(
 	bool nameless = !phone->known && !phone->token[0] && !phone->alert_token[0];
 	struct target *target = target_of_phone(callee, phone, device);
 	int64_t now_us = flow->ports.mono_us(), since_us = callee->read_us;
-	struct buf *story;
+	struct timeline_field name = timeline_text("device", target ? target->name : NULL);
 
 	if (target && !target_is_live(callee, target))
 		return;
@@ -187,9 +187,7 @@ static void wake_callee(
 	} else {
 		return;
 	}
-	story = flow_story(flow, callee->call->id, callee->uuid, "register");
-	reply_add_string(story, "device", target ? target->name : NULL);
-	timeline_end(flow->ports.timeline);
+	flow_story(flow, callee->call->id, callee->uuid, "register", &name, 1);
 	callee_settle(flow, callee);
 }
 

@@ -212,9 +212,11 @@ const char *flow_word(const char *text)
 	return out;
 }
 
-struct buf *flow_story(struct flow *flow, const char *call_id, const char *uuid, const char *what)
+void flow_story(struct flow *flow, const char *call_id, const char *uuid, const char *what,
+	const struct timeline_field *fields, size_t count)
 {
-	return timeline_begin(flow->ports.timeline, call_id, uuid, flow->ports.wall_ms(), what);
+	timeline_add(
+		flow->ports.timeline, call_id, uuid, flow->ports.wall_ms(), what, fields, count);
 }
 
 static void handle_event(struct flow *flow, struct request *request, enum client_role role)
@@ -435,5 +437,6 @@ void flow_free(struct flow *flow)
 	calls_free(&flow->calls);
 	buf_free(&flow->out);
 	buf_free(&flow->payload);
+	buf_free(&flow->line);
 	free(flow);
 }

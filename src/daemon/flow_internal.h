@@ -36,6 +36,7 @@ struct flow {
 	struct number_rules numbers;
 	struct buf out;                          /* scratch for the reply being written */
 	struct buf payload;                      /* scratch for the payload being sent */
+	struct buf line;                         /* scratch for a line of the log */
 	struct device devices[FLOW_DEVICES_MAX]; /* scratch for a lookup */
 	struct reply_device report[FLOW_DEVICES_MAX];
 	LIST_HEAD(news_list, news_item) news;       /* under way */
@@ -93,8 +94,10 @@ const char *flow_shown(const struct flow *flow, const char *text);
  * Borrowed until the fourth next call. */
 const char *flow_word(const char *text);
 
-/* Begins an entry in the call's timeline; close with timeline_end(flow->ports.timeline). */
-struct buf *flow_story(struct flow *flow, const char *call_id, const char *uuid, const char *what);
+/* Adds an entry to the call's timeline, as timeline_add() takes it. */
+void flow_story(struct flow *flow, const char *call_id, const char *uuid, const char *what,
+	const struct timeline_field *fields, size_t count);
+#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
 /* ---- callee.c: state, waiters, replies ---- */
 

@@ -161,7 +161,6 @@ static void count_push(const struct push *push, const struct push_result *result
 static void tell_push(const struct push *push, const struct push_result *result)
 {
 	struct flow *flow = push->flow;
-	struct buf *story;
 
 	if (result->class != PUSH_ACCEPTED)
 		log_notice("push",
@@ -171,12 +170,14 @@ static void tell_push(const struct push *push, const struct push_result *result)
 			result->reason[0] ? result->reason : "-", result->attempts);
 	if (!push->owner || !push->owner->call_id)
 		return;
-	story = flow_story(flow, push->owner->call_id, push->owner->uuid, "push-answer");
-	reply_add_string(story, "device", push->target->name);
-	reply_add_string(story, "environment", push_environment_name(push->environment));
-	reply_add_int(story, "status", result->status);
-	reply_add_string(story, "reason", result->reason);
-	timeline_end(flow->ports.timeline);
+	const struct timeline_field fields[] = {
+		timeline_text("device", push->target->name),
+		timeline_word("environment", push_environment_name(push->environment)),
+		timeline_number("status", result->status),
+		timeline_text("reason", result->reason),
+	};
+	flow_story(flow, push->owner->call_id, push->owner->uuid, "push-answer", fields,
+		LENGTH(fields));
 }
 
 /* Two refusals have a second chance, each once: a token of `environment = auto` may belong to the

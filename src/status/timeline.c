@@ -25,8 +25,9 @@ struct story {
 	SLIST_HEAD(, story_uuid) uuids; /* the newest first */
 	size_t uuid_count;
 	int64_t first_ms, last_ms; /* wall time of its entries */
-	struct buf entries;        /* JSON objects with commas between */
+	struct buf entries;        /* packed, one behind the other */
 	size_t dropped;
+	struct story_uuid first_uuid; /* most calls have no other; in use where `story` is set */
 	char call_id[];
 };
 
@@ -35,8 +36,6 @@ struct timeline {
 	int64_t max_age_ms;
 	struct map by_call_id, by_uuid;
 	TAILQ_HEAD(story_list, story) stories; /* by the time of their last entry */
-	struct story *current;                 /* between begin and end; NULL: the entry is lost */
-	struct buf entry;
 };
 
 enum err timeline_new(size_t max_calls, int64_t max_age_ms, struct timeline **out)
@@ -66,7 +65,8 @@ static void story_free(struct timeline *timeline, struct story *story)
 	while ((uuid = SLIST_FIRST(&story->uuids))) {
 		SLIST_REMOVE_HEAD(&story->uuids, link);
 		map_remove(&timeline->by_uuid, &uuid->node);
-		free(uuid);
+		if (uuid != &story->first_uuid)
+			free(uuid);
 	}
 	map_remove(&timeline->by_call_id, &story->node);
 	TAILQ_REMOVE(&timeline->stories, story, link);
@@ -84,7 +84,6 @@ void timeline_free(struct timeline *timeline)
 		story_free(timeline, story);
 	map_free(&timeline->by_call_id);
 	map_free(&timeline->by_uuid);
-	buf_free(&timeline->entry);
 	free(timeline);
 }
 
@@ -152,7 +151,10 @@ static void story_add_uuid(struct timeline *timeline, struct story *story, const
 	SLIST_FOREACH (uuid, &story->uuids, link)
 		if (!strcmp(uuid->uuid, normal))
 			return;
-	if (story->uuid_count >= TIMELINE_UUIDS_MAX || !(uuid = calloc(1, sizeof(*uuid))))
+	uuid = &story->first_uuid;
+	if (story->uuid_count)
+		uuid = story->uuid_count < TIMELINE_UUIDS_MAX ? calloc(1, sizeof(*uuid)) : NULL;
+	if (!uuid)
 		return;
 	uuid->story = story;
 	memcpy(uuid->uuid, normal, sizeof(normal));
@@ -161,11 +163,86 @@ static void story_add_uuid(struct timeline *timeline, struct story *story, const
 	story->uuid_count++;
 }
 
-struct buf *timeline_begin(struct timeline *timeline, const char *call_id, const char *uuid,
-	int64_t wall_ms, const char *what)
+/* ---- entries: packed when something happens, written out when somebody asks ---- */
+
+struct entry {
+	int64_t at_ms;
+	const char *what;
+	size_t count; /* of the fields behind it */
+};
+
+/* Behind a field of TIMELINE_TEXT stands its text, number bytes of it. */
+
+static void pack_field(struct buf *out, const struct timeline_field *field)
 {
-	struct buf *entry = &timeline->entry;
+	struct timeline_field packed = *field;
+
+	if (field->text && !field->text[0])
+		packed.text = NULL;
+	if (packed.kind == TIMELINE_TEXT && packed.text)
+		packed.number = (int64_t)strlen(packed.text);
+	buf_add(out, &packed, sizeof(packed));
+	if (packed.kind == TIMELINE_TEXT)
+		buf_add(out, packed.text, (size_t)packed.number);
+}
+
+static void unpack(const struct buf *in, size_t *at, void *out, size_t len)
+{
+	memcpy(out, in->data + *at, len); /* nothing in there is aligned */
+	*at += len;
+}
+
+static void write_field(const struct buf *entries, size_t *at, struct buf *out)
+{
+	struct timeline_field field;
+
+	unpack(entries, at, &field, sizeof(field));
+	buf_add_char(out, ',');
+	buf_add_json(out, field.name);
+	buf_add_char(out, ':');
+	switch (field.kind) {
+	case TIMELINE_NUMBER:
+		buf_add_int(out, field.number);
+		break;
+	case TIMELINE_WORD:
+		buf_add_json(out, field.text);
+		break;
+	case TIMELINE_TEXT:
+		if (field.text)
+			buf_add_json_len(out, entries->data + *at, (size_t)field.number);
+		else
+			buf_add_json(out, NULL);
+		*at += (size_t)field.number;
+		break;
+	}
+}
+
+static void write_entries(const struct story *story, struct buf *out)
+{
+	struct entry entry;
+
+	for (size_t at = 0; at < story->entries.len;) {
+		if (at)
+			buf_add_char(out, ',');
+		unpack(&story->entries, &at, &entry, sizeof(entry));
+		buf_add_str(out, "{\"at_ms\":");
+		buf_add_int(out, entry.at_ms);
+		buf_add_str(out, ",\"ms\":");
+		buf_add_int(out, entry.at_ms - story->first_ms);
+		buf_add_str(out, ",\"what\":");
+		buf_add_json(out, entry.what);
+		while (entry.count--)
+			write_field(&story->entries, &at, out);
+		buf_add_char(out, '}');
+	}
+}
+
+void timeline_add(struct timeline *timeline, const char *call_id, const char *uuid, int64_t wall_ms,
+	const char *what, const struct timeline_field *fields, size_t count)
+{
+	struct entry entry = {.at_ms = wall_ms, .what = what, .count = count};
 	struct story *story;
+	size_t len;
 
 	timeline_forget_old(timeline, wall_ms);
 	story = timeline_find(timeline, call_id);
@@ -175,41 +252,17 @@ struct buf *timeline_begin(struct timeline *timeline, const char *call_id, const
 	} else {
 		story = story_new(timeline, call_id, wall_ms);
 	}
-	timeline->current = story;
-	buf_reset(entry);
 	if (!story)
-		return entry;
+		return;
 	story->last_ms = wall_ms;
 	if (uuid)
 		story_add_uuid(timeline, story, uuid);
-	buf_add_str(entry, "{\"at_ms\":");
-	buf_add_int(entry, wall_ms);
-	buf_add_str(entry, ",\"ms\":");
-	buf_add_int(entry, wall_ms - story->first_ms);
-	buf_add_str(entry, ",\"what\":");
-	buf_add_json(entry, what);
-	return entry;
-}
-
-void timeline_end(struct timeline *timeline)
-{
-	struct story *story = timeline->current;
-	struct buf *entry = &timeline->entry;
-
-	timeline->current = NULL;
-	if (!story)
-		return;
-	buf_add_char(entry, '}');
-	if (entry->failed || story->entries.len + entry->len + 1 > TIMELINE_STORY_BYTES) {
-		story->dropped++;
-		return;
-	}
-	size_t len = story->entries.len;
-	if (len)
-		buf_add_char(&story->entries, ',');
-	buf_add(&story->entries, entry->data, entry->len);
-	if (story->entries.failed) { /* half an entry would break the JSON: undo it */
-		story->entries.failed = false;
+	len = story->entries.len;
+	buf_add(&story->entries, &entry, sizeof(entry));
+	for (size_t i = 0; i < count; i++)
+		pack_field(&story->entries, &fields[i]);
+	if (story->entries.failed || story->entries.len > TIMELINE_STORY_BYTES) {
+		story->entries.failed = false; /* half an entry is none: undo it */
 		story->entries.len = len;
 		story->dropped++;
 	}
@@ -239,7 +292,7 @@ bool timeline_write(struct timeline *timeline, const char *id, int64_t now_ms, s
 		buf_add_json(out, uuid->uuid);
 	}
 	buf_add_str(out, "],\"timeline\":[");
-	buf_add(out, story->entries.data, story->entries.len);
+	write_entries(story, out);
 	buf_add_char(out, ']');
 	if (story->dropped) {
 		buf_add_str(out, ",\"dropped\":");

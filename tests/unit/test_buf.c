@@ -41,6 +41,42 @@ static void test_json_strings(void **state)
 	buf_free(&buf);
 }
 
+/* Wherever in a word of eight bytes a special one stands. */
+static void test_json_at_every_place(void **state)
+{
+	struct buf buf = {0}, wanted = {0};
+	char text[32];
+
+	(void)state;
+	for (size_t len = 1; len < 30; len++) {
+		for (size_t at = 0; at < len; at++) {
+			for (int c = 1; c < 256; c++) {
+				memset(text, c & 1 ? '~' : '#', len);
+				text[at] = (char)c;
+				text[len] = '\0';
+				buf_reset(&wanted);
+				buf_add_char(&wanted, '"');
+				buf_add(&wanted, text, at);
+				if (c == '"' || c == '\\')
+					buf_printf(&wanted, "\\%c", c);
+				else if (strchr("\b\f\n\r\t", c))
+					buf_printf(&wanted, "\\%c", "btn.fr"[c - '\b']);
+				else if (c < 0x20)
+					buf_printf(&wanted, "\\u%04x", c);
+				else
+					buf_add_char(&wanted, (char)c);
+				buf_add(&wanted, text + at + 1, len - at - 1);
+				buf_add_char(&wanted, '"');
+				buf_reset(&buf);
+				buf_add_json(&buf, text);
+				assert_string_equal(buf.data, wanted.data);
+			}
+		}
+	}
+	buf_free(&wanted);
+	buf_free(&buf);
+}
+
 static void test_integers(void **state)
 {
 	static const struct {
@@ -49,6 +85,11 @@ static void test_integers(void **state)
 	} rows[] = {
 		{0, "0"},
 		{7, "7"},
+		{10, "10"},
+		{99, "99"},
+		{100, "100"},
+		{-1000, "-1000"},
+		{10007, "10007"},
 		{-1, "-1"},
 		{1763790000123, "1763790000123"},
 		{LLONG_MAX, "9223372036854775807"},
@@ -143,6 +184,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_json_strings),
+		cmocka_unit_test(test_json_at_every_place),
 		cmocka_unit_test(test_integers),
 		cmocka_unit_test(test_growth),
 		cmocka_unit_test(test_nul_inside),

@@ -128,6 +128,76 @@ static void test_forgery(void **state)
 	assert_string_equal(out, "<6>info m: name=a?<3>error m: forged??[2J???2J \xc3\xb6\n");
 }
 
+static bool wanted;
+
+static void want(void *arg)
+{
+	assert_string_equal(arg, "arg");
+	assert_false(wanted);
+	wanted = true;
+}
+
+static void hold_some(void)
+{
+	char text[] = "text \n is cut at";
+
+	log_hold(want, (void *)(uintptr_t) "arg");
+	log_info("m", "held %d", 1);
+	log_text(LOG_LEVEL_INFO, "m", text, 6);
+	assert_true(wanted);
+	dprintf(STDERR_FILENO, "nothing before this\n");
+	log_flush();
+	log_flush();
+	wanted = false;
+	log_info("m", "before the error");
+	log_error("m", "an error comes at once");
+	dprintf(STDERR_FILENO, "nor this\n");
+	wanted = false;
+	log_info("m", "the last");
+	log_hold(NULL, NULL);
+	log_info("m", "not held");
+	dprintf(STDERR_FILENO, "end\n");
+}
+
+static void test_held(void **state)
+{
+	char out[1024];
+
+	(void)state;
+	log_in_child(JOURNAL_OURS, hold_some, out, sizeof(out));
+	assert_string_equal(out, "nothing before this\n<6>info m: held 1\n<6>info m: text ?\n"
+				 "<6>info m: before the error\n<3>error m: an error comes at once\n"
+				 "nor this\n<6>info m: the last\n<6>info m: not held\nend\n");
+}
+
+static void hold_much(void)
+{
+	char text[100];
+
+	log_hold(want, (void *)(uintptr_t) "arg");
+	memset(text, 'x', sizeof(text));
+	for (int i = 0; i < 1000; i++) {
+		wanted = false; /* as if the owner had been asked again */
+		log_text(LOG_LEVEL_INFO, "m", text, sizeof(text));
+	}
+	log_flush();
+}
+
+static void test_nothing_held_is_lost(void **state)
+{
+	static char out[200000];
+	size_t lines = 0;
+
+	(void)state;
+	log_in_child(JOURNAL_OURS, hold_much, out, sizeof(out));
+	for (char *at = out; *at; lines++) {
+		assert_memory_equal(at, "<6>info m: xxx", 14);
+		at += 11 + 100;
+		assert_true(*at++ == '\n');
+	}
+	assert_int_equal(lines, 1000);
+}
+
 static void write_long(void)
 {
 	static char text[10000];
@@ -174,6 +244,8 @@ int main(void)
 		cmocka_unit_test(test_level),
 		cmocka_unit_test(test_forgery),
 		cmocka_unit_test(test_long_record_is_cut),
+		cmocka_unit_test(test_held),
+		cmocka_unit_test(test_nothing_held_is_lost),
 		cmocka_unit_test(test_errno_is_kept),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

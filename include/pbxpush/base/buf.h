@@ -51,6 +51,8 @@ void buf_printf(struct buf *buf, const char *fmt, ...) __attribute__((format(pri
 
 /* Adds UTF-8 as a JSON string with its quotes (RFC 8259); NULL becomes `null`. */
 void buf_add_json(struct buf *buf, const char *str);
+/* The same of a text of len bytes. */
+void buf_add_json_len(struct buf *buf, const char *text, size_t len);
 
 /* The text ("" where empty). Borrowed until the next change of buf. */
 const char *buf_str(const struct buf *buf);

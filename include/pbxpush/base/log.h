@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 /*
  * The log: one line a record on stderr, `LEVEL module: text`. Under systemd (JOURNAL_STREAM is set)
@@ -25,6 +26,18 @@ void log_set_level(enum log_level level);
 
 /* True when a record of this level would be written: guards work done only for the log. */
 bool log_enabled(enum log_level level);
+
+/*
+ * From now on the records of this thread that tell of normal work (info, debug) are held back until
+ * log_flush(), a graver record or 16 KiB of them, and written at once: one call a busy turn of the
+ * loop. wanted(arg) runs with the first one held: log_flush() is to follow soon. What kills the
+ * process in between takes them along. NULL ends it.
+ */
+void log_hold(void (*wanted)(void *arg), void *arg);
+void log_flush(void);
+
+/* A record whose text the caller has made without printf: one is written for every call. */
+void log_text(enum log_level level, const char *module, const char *text, size_t len);
 
 void log_error(const char *module, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void log_warning(const char *module, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

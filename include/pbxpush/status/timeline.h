@@ -22,16 +22,39 @@ enum err timeline_new(size_t max_calls, int64_t max_age_ms, struct timeline **ou
 /* Accepts NULL. */
 void timeline_free(struct timeline *timeline);
 
+/* A member of an entry; made by the functions below. */
+struct timeline_field {
+	const char *name, *text;
+	int64_t number;
+	enum { TIMELINE_WORD, TIMELINE_TEXT, TIMELINE_NUMBER } kind;
+};
+
+/* Names and words are kept as pointers: string literals, or names from a table. NULL and "" are
+ * written as null. */
+static inline struct timeline_field timeline_word(const char *name, const char *word)
+{
+	return (struct timeline_field){.name = name, .text = word, .kind = TIMELINE_WORD};
+}
+
+/* Any text, which is copied. */
+static inline struct timeline_field timeline_text(const char *name, const char *text)
+{
+	return (struct timeline_field){.name = name, .text = text, .kind = TIMELINE_TEXT};
+}
+
+static inline struct timeline_field timeline_number(const char *name, int64_t number)
+{
+	return (struct timeline_field){.name = name, .number = number, .kind = TIMELINE_NUMBER};
+}
+
 /*
- * Begins an entry of a call (made known by its first entry) and returns the text to which the
- * caller appends further JSON members, each begun with a comma: `,"device":"iphone"`.
- * timeline_end() closes it.
- * what: a word like "event" "decision" "push" "answer" "register" "end". uuid may be NULL once it
- * is known, several uuids may belong to a call. Never NULL; when memory is short the entry is lost.
+ * Adds an entry to the story of a call (made known by its first entry): one write, for every call
+ * has several and few are ever read. what: a word like "event" "decision" "push" "answer"
+ * "register" "end", kept as a pointer too. uuid may be NULL once it is known, several uuids may
+ * belong to a call. When memory is short the entry is lost.
  */
-struct buf *timeline_begin(struct timeline *timeline, const char *call_id, const char *uuid,
-	int64_t wall_ms, const char *what);
-void timeline_end(struct timeline *timeline);
+void timeline_add(struct timeline *timeline, const char *call_id, const char *uuid, int64_t wall_ms,
+	const char *what, const struct timeline_field *fields, size_t count);
 
 /* Writes `{"call":…,"uuids":[…],"timeline":[{"at_ms":…,"ms":…,"what":…,…},…]}`; `ms` counts from
  * the first entry. id: Call-ID or uuid. False where it is unknown. */
