@@ -275,7 +275,10 @@ static void on_answered(
 		pool_is_good(route, connection);
 	}
 	snprintf(result.reason, sizeof(result.reason), "%s", outcome.reason);
-	uuid_normalize(stream->apns_id, result.apns_id);
+	if (!strcmp(stream->apns_id, delivery->apns_id)) /* as it always is */
+		memcpy(result.apns_id, delivery->apns_id, sizeof(result.apns_id));
+	else
+		uuid_normalize(stream->apns_id, result.apns_id);
 	delivery->answer = result;
 	if (may_go_again(route, delivery) && answer_retry(route, connection, delivery, &outcome))
 		return;

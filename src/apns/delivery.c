@@ -70,9 +70,14 @@ static struct delivery *delivery_new(const struct push_request *request)
 		delivery->collapse_id = text_add(&at, request->collapse_id, collapse_len);
 	delivery->payload = text_add(&at, request->payload, request->payload_len);
 	memcpy(delivery->apns_id, request->apns_id, sizeof(delivery->apns_id));
-	snprintf(delivery->expiration, sizeof(delivery->expiration), "%lld",
-		(long long)request->expiration_s);
-	snprintf(delivery->priority, sizeof(delivery->priority), "%d", request->priority % 100);
+	if (request->expiration_s) /* a call's is 0 */
+		snprintf(delivery->expiration, sizeof(delivery->expiration), "%lld",
+			(long long)request->expiration_s);
+	else
+		strcpy(delivery->expiration, "0");
+	strcpy(delivery->priority, request->priority == 10  ? "10"
+				   : request->priority == 5 ? "5"
+							    : "1");
 	return delivery;
 }
 

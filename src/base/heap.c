@@ -11,30 +11,30 @@ void heap_free(struct heap *heap)
 	*heap = (struct heap){0};
 }
 
-static void heap_place(struct heap *heap, size_t index, struct heap_node *node)
+static void heap_place(struct heap *heap, size_t index, struct heap_entry entry)
 {
-	heap->nodes[index] = node;
-	node->index = index;
+	heap->nodes[index] = entry;
+	entry.node->index = index;
 }
 
 /* Moves the node from index to where it belongs: up while it is due before its parent, then
  * down. */
 static void heap_sift(struct heap *heap, size_t index, struct heap_node *node)
 {
-	struct heap_node **nodes = heap->nodes;
+	const struct heap_entry *nodes = heap->nodes, entry = {.due = node->due, .node = node};
 
-	while (index > 1 && node->due < nodes[index / 2]->due) {
+	while (index > 1 && entry.due < nodes[index / 2].due) {
 		heap_place(heap, index, nodes[index / 2]);
 		index /= 2;
 	}
 	for (size_t child; (child = 2 * index) <= heap->count; index = child) {
-		if (child < heap->count && nodes[child + 1]->due < nodes[child]->due)
+		if (child < heap->count && nodes[child + 1].due < nodes[child].due)
 			child++;
-		if (node->due <= nodes[child]->due)
+		if (entry.due <= nodes[child].due)
 			break;
 		heap_place(heap, index, nodes[child]);
 	}
-	heap_place(heap, index, node);
+	heap_place(heap, index, entry);
 }
 
 enum err heap_set(struct heap *heap, struct heap_node *node, int64_t due)
@@ -42,13 +42,15 @@ enum err heap_set(struct heap *heap, struct heap_node *node, int64_t due)
 	if (!node->index) {
 		if (heap->count + 1 >= heap->cap) { /* [0] stays empty */
 			size_t cap = heap->cap ? heap->cap * 2 : HEAP_FIRST;
-			struct heap_node **nodes = realloc(heap->nodes, cap * sizeof(*nodes));
+			struct heap_entry *nodes = realloc(heap->nodes, cap * sizeof(*nodes));
 			if (!nodes)
 				return ERR_NOMEM;
 			heap->nodes = nodes;
 			heap->cap = cap;
 		}
 		node->index = ++heap->count;
+	} else if (node->due == due) {
+		return ERR_OK;
 	}
 	node->due = due;
 	heap_sift(heap, node->index, node);
@@ -61,7 +63,7 @@ void heap_remove(struct heap *heap, struct heap_node *node)
 
 	if (!index)
 		return;
-	struct heap_node *last = heap->nodes[heap->count--];
+	struct heap_node *last = heap->nodes[heap->count--].node;
 	if (last != node)
 		heap_sift(heap, index, last);
 	node->index = 0;
@@ -69,5 +71,5 @@ void heap_remove(struct heap *heap, struct heap_node *node)
 
 struct heap_node *heap_first(const struct heap *heap)
 {
-	return heap->count ? heap->nodes[1] : NULL;
+	return heap->count ? heap->nodes[1].node : NULL;
 }

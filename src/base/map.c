@@ -40,6 +40,22 @@ enum err map_init(struct map *map)
 	return ERR_OK;
 }
 
+void map_reserve(struct map *map, size_t nodes)
+{
+	size_t mask = map->mask;
+	struct map_node **buckets;
+
+	while (mask + 1 < nodes)
+		mask = mask * 2 + 1;
+	if (map->count || mask == map->mask)
+		return;
+	buckets = calloc(mask + 1, sizeof(struct map_node *));
+	if (!buckets)
+		return;
+	map_free(map);
+	*map = (struct map){.buckets = buckets, .mask = mask};
+}
+
 void map_free(struct map *map)
 {
 	free(map->buckets);

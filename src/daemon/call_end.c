@@ -78,14 +78,16 @@ static void remember_unknown(struct flow *flow, const struct call_event *event, 
 	if (calls->live_count + calls->ended_count + calls->bare.count >=
 		(size_t)flow->config->max_calls)
 		return; /* full of calls that matter more */
-	call = calls_get(calls, event->call);
+	call = calls_find(calls, event->call);
+	if (!call)
+		call = calls_add(calls, event->call);
 	if (!call)
 		return;
 	if (user) {
 		enum call_state state = state_after(CALL_RINGING, event);
 
 		uuid_of_call(event->call, 1, flow->ports.sha1, uuid);
-		callee = calls_add_callee(calls, call, user, uuid, 0);
+		callee = calls_add_callee(calls, call, user, uuid, 0, forget_us);
 		if (callee) {
 			callee->decided = VERDICT_ENDED;
 			callee_set_state(flow, callee, state, NULL);

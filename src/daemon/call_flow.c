@@ -197,18 +197,23 @@ static void start_pushes(struct flow *flow, struct callee *callee)
 	}
 }
 
-static struct callee *place(struct flow *flow, struct request *request, const char *user,
-	const char *uuid, const struct call_times *times)
+/* call: NULL where the event's is not in the table. */
+static struct callee *place(struct flow *flow, struct request *request, struct call *call,
+	const char *user, const char *uuid, const struct call_times *times)
 {
-	struct call *call;
+	size_t known = flow->calls.by_id.count;
 	struct callee *callee;
 
 	if (!make_room(flow))
 		return NULL;
-	call = calls_get(&flow->calls, request->event.call);
+	if (call && flow->calls.by_id.count != known) /* it may have made room itself */
+		call = calls_find(&flow->calls, request->event.call);
+	if (!call)
+		call = calls_add(&flow->calls, request->event.call);
 	if (!call)
 		return NULL;
-	callee = calls_add_callee(&flow->calls, call, user, uuid, (int)request->event.attempt);
+	callee = calls_add_callee(
+		&flow->calls, call, user, uuid, (int)request->event.attempt, times->deadline_us);
 	if (!callee) {
 		if (TAILQ_EMPTY(&call->callees))
 			calls_remove_bare(&flow->calls, call);
@@ -250,7 +255,7 @@ static enum err keep_event(struct callee *callee, struct request *request)
 static void remember_stale(struct flow *flow, struct request *request, const char *user,
 	const char *uuid, const struct call_times *times)
 {
-	struct callee *callee = place(flow, request, user, uuid, times);
+	struct callee *callee = place(flow, request, NULL, user, uuid, times);
 
 	if (!callee)
 		return;
@@ -260,10 +265,10 @@ static void remember_stale(struct flow *flow, struct request *request, const cha
 	callee_settle(flow, callee);
 }
 
-static void handle_new_call(struct flow *flow, struct request *request, const char *user)
+static void handle_new_call(
+	struct flow *flow, struct request *request, struct call *call, const char *user)
 {
 	const struct call_event *event = &request->event;
-	struct call *call = calls_find(&flow->calls, event->call);
 	struct call_times times = times_of(flow, request);
 	const struct policy_decision *decision;
 	struct decided decided;
@@ -282,7 +287,7 @@ static void handle_new_call(struct flow *flow, struct request *request, const ch
 		answer_unplaced(flow, request, uuid, decision->verdict, decision->rule);
 		return;
 	}
-	callee = flow->stopping ? NULL : place(flow, request, user, uuid, &times);
+	callee = flow->stopping ? NULL : place(flow, request, call, user, uuid, &times);
 	if (!callee) {
 		answer_unplaced(flow, request, uuid, VERDICT_UNREACHABLE, RULE_OVERLOADED);
 		return;
@@ -321,7 +326,7 @@ void handle_call(struct flow *flow, struct request *request)
 		return;
 	callee = call ? call_find_callee(call, user, (int)event->attempt) : NULL;
 	if (!callee || !callee->attempt) {
-		handle_new_call(flow, request, user);
+		handle_new_call(flow, request, call, user);
 		return;
 	}
 	if (callee_add_waiter(flow, callee, request, event, true)) {

@@ -4,13 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum err calls_init(struct calls *calls)
+enum err calls_init(struct calls *calls, size_t expected)
 {
 	*calls = (struct calls){0};
 	TAILQ_INIT(&calls->live);
 	TAILQ_INIT(&calls->ended);
 	if (map_init(&calls->by_id) || map_init(&calls->by_user) || map_init(&calls->by_uuid))
 		return ERR_NOMEM;
+	map_reserve(&calls->by_id, expected);
+	map_reserve(&calls->by_user, expected);
+	map_reserve(&calls->by_uuid, expected);
 	return ERR_OK;
 }
 
@@ -42,14 +45,11 @@ struct call *calls_find(const struct calls *calls, const char *id)
 	return node ? map_entry(node, struct call, by_id) : NULL;
 }
 
-struct call *calls_get(struct calls *calls, const char *id)
+struct call *calls_add(struct calls *calls, const char *id)
 {
-	struct call *call = calls_find(calls, id);
 	size_t len = strlen(id);
+	struct call *call = calloc(1, sizeof(*call) + len + 1);
 
-	if (call)
-		return call;
-	call = calloc(1, sizeof(*call) + len + 1);
 	if (!call)
 		return NULL;
 	memcpy(call->id, id, len + 1);
@@ -93,8 +93,8 @@ struct callee *calls_of_uuid(
 	return node ? map_entry(node, struct callee, by_uuid) : NULL;
 }
 
-struct callee *calls_add_callee(
-	struct calls *calls, struct call *call, const char *user, const char *uuid, int attempt)
+struct callee *calls_add_callee(struct calls *calls, struct call *call, const char *user,
+	const char *uuid, int attempt, int64_t deadline_us)
 {
 	size_t user_len = strlen(user);
 	struct callee *callee = calloc(1, sizeof(*callee) + user_len + 1);
@@ -102,7 +102,7 @@ struct callee *calls_add_callee(
 	if (!callee)
 		return NULL;
 	/* Its place in the heap comes first: without memory for that it would never time out. */
-	if (heap_set(&calls->due, &callee->due, INT64_MAX)) {
+	if (heap_set(&calls->due, &callee->due, deadline_us)) {
 		free(callee);
 		return NULL;
 	}

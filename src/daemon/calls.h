@@ -85,13 +85,14 @@ struct calls {
 	struct heap bare; /* of calls without callees */
 };
 
-enum err calls_init(struct calls *calls);
+/* expected: for how many calls there shall be room from the beginning. */
+enum err calls_init(struct calls *calls, size_t expected);
 void calls_free(struct calls *calls);
 
 struct call *calls_find(const struct calls *calls, const char *id);
 
-/* Finds or adds. NULL: no memory. */
-struct call *calls_get(struct calls *calls, const char *id);
+/* Adds a call that is not there. NULL: no memory. */
+struct call *calls_add(struct calls *calls, const char *id);
 
 /* The callee of this user and attempt; attempt 0: the latest attempt of the user. NULL where
  * there is none. */
@@ -104,8 +105,8 @@ struct callee *calls_of_uuid(
 	const struct calls *calls, const char *uuid, const struct callee *after);
 
 /* Adds a ringing callee. user and uuid are copied. NULL: no memory. */
-struct callee *calls_add_callee(
-	struct calls *calls, struct call *call, const char *user, const char *uuid, int attempt);
+struct callee *calls_add_callee(struct calls *calls, struct call *call, const char *user,
+	const char *uuid, int attempt, int64_t deadline_us);
 
 /* Keeps lists and counts when a callee's state changes; called by callee_set_state() alone. */
 void calls_note_state(struct calls *calls, struct callee *callee, enum call_state old);

@@ -34,6 +34,24 @@ static void sha1(const void *data, size_t len, uint8_t digest[20])
 	EVP_Digest(data, len, digest, NULL, algorithm, NULL);
 }
 
+/* The C library asks the kernel each time; an apns-id needs 16 bytes. */
+static void random_bytes(void *out, size_t len)
+{
+	static uint8_t pool[1024];
+	static size_t left;
+
+	if (len > sizeof(pool)) {
+		arc4random_buf(out, len);
+		return;
+	}
+	if (left < len) {
+		arc4random_buf(pool, sizeof(pool));
+		left = sizeof(pool);
+	}
+	left -= len;
+	memcpy(out, pool + left, len);
+}
+
 static void set_timer(struct event *timer, int64_t delay_us)
 {
 	struct timeval delay = {
@@ -292,7 +310,7 @@ static enum err make_flow(struct daemon *daemon)
 		.metrics = daemon->metrics,
 		.timeline = daemon->timeline,
 		.sha1 = sha1,
-		.random = arc4random_buf,
+		.random = random_bytes,
 		.mono_us = clock_mono_us,
 		.wall_ms = clock_wall_ms,
 		.zone = zones_get,

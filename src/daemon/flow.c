@@ -301,7 +301,7 @@ enum err flow_new(const struct config *config, const struct flow_ports *ports, s
 	TAILQ_INIT(&flow->silences);
 	flow->sink = (struct event_sink){.self = flow, .line = on_line, .too_long = on_too_long};
 	flow_set_config(flow, config);
-	if (calls_init(&flow->calls)) {
+	if (calls_init(&flow->calls, (size_t)config->max_calls)) {
 		flow_free(flow);
 		return ERR_NOMEM;
 	}

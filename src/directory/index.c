@@ -15,9 +15,9 @@ struct app {
 
 enum err index_init(struct index *index)
 {
-	*index = (struct index){0};
-	if (map_init(&index->users) || map_init(&index->tokens) || map_init(&index->alerts) ||
-		map_init(&index->patterns) || map_init(&index->apps)) {
+	*index = (struct index){.recent = calloc(1, sizeof(struct user *))};
+	if (!index->recent || map_init(&index->users) || map_init(&index->tokens) ||
+		map_init(&index->alerts) || map_init(&index->patterns) || map_init(&index->apps)) {
 		index_free(index);
 		return ERR_NOMEM;
 	}
@@ -74,6 +74,8 @@ void index_free(struct index *index)
 	map_free(&index->alerts);
 	map_free(&index->patterns);
 	map_free(&index->apps);
+	free(index->recent);
+	index->recent = NULL;
 }
 
 static bool app_equal(const struct map_node *node, const void *key, size_t len)
@@ -111,9 +113,14 @@ static bool user_equal(const struct map_node *node, const void *key, size_t len)
 
 struct user *index_user(const struct index *index, const char *name)
 {
-	struct map_node *node = map_find(&index->users, name, strlen(name), user_equal);
+	struct map_node *node;
 
-	return node ? map_entry(node, struct user, node) : NULL;
+	if (*index->recent && !strcmp((*index->recent)->name, name))
+		return *index->recent;
+	node = map_find(&index->users, name, strlen(name), user_equal);
+	if (node)
+		*index->recent = map_entry(node, struct user, node);
+	return node ? *index->recent : NULL;
 }
 
 enum err index_user_get(struct index *index, const char *name, struct user **out)
@@ -162,6 +169,8 @@ void index_user_drop(struct index *index, struct user *user)
 	if (user->devices || user->settings)
 		return;
 	map_remove(&index->users, &user->node);
+	if (*index->recent == user)
+		*index->recent = NULL;
 	free(user);
 }
 

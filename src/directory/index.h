@@ -106,10 +106,11 @@ struct pattern {
 
 struct index {
 	struct map users, tokens, alerts, patterns, apps;
-	size_t owners;     /* users with a device */
-	size_t devices;    /* with push data */
-	size_t dead;       /* of these */
-	size_t registered; /* records marked present */
+	struct user **recent; /* who was looked up last: a call asks for one user many times */
+	size_t owners;        /* users with a device */
+	size_t devices;       /* with push data */
+	size_t dead;          /* of these */
+	size_t registered;    /* records marked present */
 	size_t mutes;
 };
 

@@ -152,7 +152,7 @@ static const char *match_owner(const struct directory *dir, const char *owner_na
 const char *directory_list_match(
 	const struct directory *dir, const char *user, enum directory_list list, const char *number)
 {
-	size_t len = strnlen(number, NUMBER_SIZE);
+	size_t len = dir->index.patterns.count ? strnlen(number, NUMBER_SIZE) : NUMBER_SIZE;
 	const char *domain = aor_domain(user), *match;
 	char tenant[AOR_SIZE + 2];
 

@@ -98,6 +98,7 @@ struct series {
 
 struct metric_state {
 	struct map map;
+	struct series *recent;                    /* what was counted last, or NULL */
 	STAILQ_HEAD(, series) all;                /* in the order of their first use */
 	uint64_t buckets[METRIC_BUCKETS_MAX + 1]; /* not cumulated; the last is +Inf */
 	uint64_t sum_us;
@@ -130,6 +131,7 @@ void metrics_clear(struct metrics *metrics, enum metric metric)
 	struct metric_state *state = &metrics->states[metric];
 	struct series *series;
 
+	state->recent = NULL;
 	while ((series = STAILQ_FIRST(&state->all))) {
 		STAILQ_REMOVE_HEAD(&state->all, link);
 		map_remove(&state->map, &series->node);
@@ -192,13 +194,18 @@ static struct series *metrics_series(
 	struct series *series;
 
 	series_key_make(&key, info, labels, "");
+	series = state->recent; /* most calls count what the one before them did */
+	if (series && series->key_bytes == key.len && !memcmp(series->key, key.bytes, key.len))
+		return series;
 	series = series_find(state, &key);
 	if (!series && state->map.count >= METRIC_SERIES_MAX) {
 		series_key_make(&key, info, NULL, "other");
 		series = series_find(state, &key);
 	}
-	if (series)
+	if (series) {
+		state->recent = series;
 		return series;
+	}
 	series = calloc(1, sizeof(*series) + key.len);
 	if (!series)
 		return NULL;

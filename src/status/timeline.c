@@ -8,34 +8,33 @@
 #include <pbxpush/status/timeline.h>
 
 #define TIMELINE_STORY_BYTES ((size_t)8 * 1024) /* a call */
+#define TIMELINE_USUAL_BYTES ((size_t)500)      /* a call that rings a phone */
 #define TIMELINE_UUIDS_MAX   16                 /* a call; a queue that tries for ever makes more */
 
-struct story;
-
+/* Another uuid of a call; most have one. */
 struct story_uuid {
-	struct map_node node;
 	SLIST_ENTRY(story_uuid) link;
-	struct story *story;
-	char uuid[UUID_SIZE];
+	char text[UUID_SIZE];
 };
 
 struct story {
 	struct map_node node;
 	TAILQ_ENTRY(story) link;
-	SLIST_HEAD(, story_uuid) uuids; /* the newest first */
+	char uuid[UUID_SIZE];                  /* the newest, "" where there is none */
+	SLIST_HEAD(, story_uuid) former_uuids; /* the newest first */
 	size_t uuid_count;
 	int64_t first_ms, last_ms; /* wall time of its entries */
 	struct buf entries;        /* packed, one behind the other */
 	size_t dropped;
-	struct story_uuid first_uuid; /* most calls have no other; in use where `story` is set */
 	char call_id[];
 };
 
 struct timeline {
 	size_t max_calls;
 	int64_t max_age_ms;
-	struct map by_call_id, by_uuid;
+	struct map by_call_id;
 	TAILQ_HEAD(story_list, story) stories; /* by the time of their last entry */
+	struct buf spare;                      /* memory of a story that went, for the next one */
 };
 
 enum err timeline_new(size_t max_calls, int64_t max_age_ms, struct timeline **out)
@@ -50,10 +49,11 @@ enum err timeline_new(size_t max_calls, int64_t max_age_ms, struct timeline **ou
 	timeline->max_calls = max_calls;
 	timeline->max_age_ms = max_age_ms;
 	TAILQ_INIT(&timeline->stories);
-	if (map_init(&timeline->by_call_id) || map_init(&timeline->by_uuid)) {
+	if (map_init(&timeline->by_call_id)) {
 		timeline_free(timeline);
 		return ERR_NOMEM;
 	}
+	map_reserve(&timeline->by_call_id, max_calls);
 	*out = timeline;
 	return ERR_OK;
 }
@@ -62,15 +62,14 @@ static void story_free(struct timeline *timeline, struct story *story)
 {
 	struct story_uuid *uuid;
 
-	while ((uuid = SLIST_FIRST(&story->uuids))) {
-		SLIST_REMOVE_HEAD(&story->uuids, link);
-		map_remove(&timeline->by_uuid, &uuid->node);
-		if (uuid != &story->first_uuid)
-			free(uuid);
+	while ((uuid = SLIST_FIRST(&story->former_uuids))) {
+		SLIST_REMOVE_HEAD(&story->former_uuids, link);
+		free(uuid);
 	}
 	map_remove(&timeline->by_call_id, &story->node);
 	TAILQ_REMOVE(&timeline->stories, story, link);
-	buf_free(&story->entries);
+	buf_free(&timeline->spare);
+	timeline->spare = story->entries;
 	free(story);
 }
 
@@ -83,7 +82,7 @@ void timeline_free(struct timeline *timeline)
 	while ((story = TAILQ_FIRST(&timeline->stories)))
 		story_free(timeline, story);
 	map_free(&timeline->by_call_id);
-	map_free(&timeline->by_uuid);
+	buf_free(&timeline->spare);
 	free(timeline);
 }
 
@@ -92,13 +91,6 @@ static bool story_has_call_id(const struct map_node *node, const void *key, size
 	const struct story *story = map_entry(node, const struct story, node);
 
 	return strlen(story->call_id) == len && !memcmp(story->call_id, key, len);
-}
-
-static bool story_uuid_is(const struct map_node *node, const void *key, size_t len)
-{
-	const struct story_uuid *uuid = map_entry(node, const struct story_uuid, node);
-
-	return strlen(uuid->uuid) == len && !memcmp(uuid->uuid, key, len);
 }
 
 static struct story *timeline_find(const struct timeline *timeline, const char *call_id)
@@ -131,89 +123,119 @@ static struct story *story_new(struct timeline *timeline, const char *call_id, i
 		return NULL;
 	if (timeline->by_call_id.count >= timeline->max_calls)
 		story_free(timeline, TAILQ_FIRST(&timeline->stories));
-	SLIST_INIT(&story->uuids);
+	SLIST_INIT(&story->former_uuids);
 	memcpy(story->call_id, call_id, len);
+	story->entries = timeline->spare;
+	timeline->spare = (struct buf){0};
+	buf_reset(&story->entries);
+	buf_grow(&story->entries, TIMELINE_USUAL_BYTES);
 	story->first_ms = wall_ms;
 	map_add(&timeline->by_call_id, &story->node, map_hash(call_id, len));
 	TAILQ_INSERT_TAIL(&timeline->stories, story, link);
 	return story;
 }
 
-/* Makes the story known under a uuid too. Without memory it is found by its Call-ID only. */
-static void story_add_uuid(struct timeline *timeline, struct story *story, const char *text)
+static bool story_has_uuid(const struct story *story, const char *uuid)
 {
-	struct story_uuid *uuid;
-	char normal[UUID_SIZE];
+	const struct story_uuid *former;
 
-	uuid = SLIST_FIRST(&story->uuids);
-	if ((uuid && !strcmp(uuid->uuid, text)) || !uuid_normalize(text, normal))
+	if (!strcmp(story->uuid, uuid))
+		return true;
+	SLIST_FOREACH (former, &story->former_uuids, link)
+		if (!strcmp(former->text, uuid))
+			return true;
+	return false;
+}
+
+/* Makes the story known under a uuid too. Without memory the one before is forgotten. */
+static void story_add_uuid(struct story *story, const char *uuid)
+{
+	struct story_uuid *former;
+
+	if (story->uuid_count >= TIMELINE_UUIDS_MAX || story_has_uuid(story, uuid))
 		return;
-	SLIST_FOREACH (uuid, &story->uuids, link)
-		if (!strcmp(uuid->uuid, normal))
-			return;
-	uuid = &story->first_uuid;
-	if (story->uuid_count)
-		uuid = story->uuid_count < TIMELINE_UUIDS_MAX ? calloc(1, sizeof(*uuid)) : NULL;
-	if (!uuid)
-		return;
-	uuid->story = story;
-	memcpy(uuid->uuid, normal, sizeof(normal));
-	map_add(&timeline->by_uuid, &uuid->node, map_hash(normal, strlen(normal)));
-	SLIST_INSERT_HEAD(&story->uuids, uuid, link);
+	former = story->uuid_count ? malloc(sizeof(*former)) : NULL;
+	if (former) {
+		memcpy(former->text, story->uuid, sizeof(former->text));
+		SLIST_INSERT_HEAD(&story->former_uuids, former, link);
+	}
+	strncpy(story->uuid, uuid, sizeof(story->uuid) - 1);
 	story->uuid_count++;
+}
+
+/* One after the other: nobody but a person asks for a uuid. */
+static struct story *timeline_find_uuid(const struct timeline *timeline, const char *text)
+{
+	struct story *story;
+	char uuid[UUID_SIZE];
+
+	if (!uuid_normalize(text, uuid))
+		return NULL;
+	TAILQ_FOREACH_REVERSE(story, &timeline->stories, story_list, link)
+	{
+		if (story_has_uuid(story, uuid))
+			return story;
+	}
+	return NULL;
 }
 
 /* ---- entries: packed when something happens, written out when somebody asks ---- */
 
-struct entry {
+struct __attribute__((packed)) entry {
 	int64_t at_ms;
 	const char *what;
-	size_t count; /* of the fields behind it */
+	uint8_t count; /* of the fields behind it */
 };
 
-/* Behind a field of TIMELINE_TEXT stands its text, number bytes of it. */
+struct __attribute__((packed)) packed_field {
+	const char *name;
+	union {
+		const char *word;
+		int64_t number;
+		uint32_t len; /* of the text behind it */
+	} value;
+	uint8_t kind;
+};
 
 static void pack_field(struct buf *out, const struct timeline_field *field)
 {
-	struct timeline_field packed = *field;
+	struct packed_field packed = {.name = field->name, .kind = (uint8_t)field->kind};
+	const char *text = field->text && field->text[0] ? field->text : NULL;
 
-	if (field->text && !field->text[0])
-		packed.text = NULL;
-	if (packed.kind == TIMELINE_TEXT && packed.text)
-		packed.number = (int64_t)strlen(packed.text);
+	if (field->kind == TIMELINE_NUMBER) {
+		packed.value.number = field->number;
+	} else if (field->kind == TIMELINE_WORD || !text) {
+		packed.value.word = text;
+		packed.kind = TIMELINE_WORD;
+	} else {
+		packed.value.len = (uint32_t)strlen(text);
+	}
 	buf_add(out, &packed, sizeof(packed));
 	if (packed.kind == TIMELINE_TEXT)
-		buf_add(out, packed.text, (size_t)packed.number);
+		buf_add(out, text, packed.value.len);
 }
 
 static void unpack(const struct buf *in, size_t *at, void *out, size_t len)
 {
-	memcpy(out, in->data + *at, len); /* nothing in there is aligned */
+	memcpy(out, in->data + *at, len);
 	*at += len;
 }
 
 static void write_field(const struct buf *entries, size_t *at, struct buf *out)
 {
-	struct timeline_field field;
+	struct packed_field field;
 
 	unpack(entries, at, &field, sizeof(field));
 	buf_add_char(out, ',');
 	buf_add_json(out, field.name);
 	buf_add_char(out, ':');
-	switch (field.kind) {
-	case TIMELINE_NUMBER:
-		buf_add_int(out, field.number);
-		break;
-	case TIMELINE_WORD:
-		buf_add_json(out, field.text);
-		break;
-	case TIMELINE_TEXT:
-		if (field.text)
-			buf_add_json_len(out, entries->data + *at, (size_t)field.number);
-		else
-			buf_add_json(out, NULL);
-		*at += (size_t)field.number;
-		break;
+	if (field.kind == TIMELINE_NUMBER) {
+		buf_add_int(out, field.value.number);
+	} else if (field.kind == TIMELINE_WORD) {
+		buf_add_json(out, field.value.word);
+	} else {
+		buf_add_json_len(out, entries->data + *at, field.value.len);
+		*at += field.value.len;
 	}
 }
 
@@ -240,7 +262,7 @@ static void write_entries(const struct story *story, struct buf *out)
 void timeline_add(struct timeline *timeline, const char *call_id, const char *uuid, int64_t wall_ms,
 	const char *what, const struct timeline_field *fields, size_t count)
 {
-	struct entry entry = {.at_ms = wall_ms, .what = what, .count = count};
+	struct entry entry = {.at_ms = wall_ms, .what = what, .count = (uint8_t)count};
 	struct story *story;
 	size_t len;
 
@@ -256,7 +278,7 @@ void timeline_add(struct timeline *timeline, const char *call_id, const char *uu
 		return;
 	story->last_ms = wall_ms;
 	if (uuid)
-		story_add_uuid(timeline, story, uuid);
+		story_add_uuid(story, uuid);
 	len = story->entries.len;
 	buf_add(&story->entries, &entry, sizeof(entry));
 	for (size_t i = 0; i < count; i++)
@@ -270,26 +292,23 @@ void timeline_add(struct timeline *timeline, const char *call_id, const char *uu
 
 bool timeline_write(struct timeline *timeline, const char *id, int64_t now_ms, struct buf *out)
 {
+	const struct story_uuid *former;
 	struct story *story;
-	struct story_uuid *uuid;
-	char normal[UUID_SIZE];
 
 	timeline_forget_old(timeline, now_ms);
 	story = timeline_find(timeline, id);
-	if (!story && uuid_normalize(id, normal)) {
-		struct map_node *node =
-			map_find(&timeline->by_uuid, normal, strlen(normal), story_uuid_is);
-		story = node ? map_entry(node, struct story_uuid, node)->story : NULL;
-	}
+	if (!story)
+		story = timeline_find_uuid(timeline, id);
 	if (!story)
 		return false;
 	buf_add_str(out, "{\"call\":");
 	buf_add_json(out, story->call_id);
 	buf_add_str(out, ",\"uuids\":[");
-	SLIST_FOREACH (uuid, &story->uuids, link) {
-		if (uuid != SLIST_FIRST(&story->uuids))
-			buf_add_char(out, ',');
-		buf_add_json(out, uuid->uuid);
+	if (story->uuid[0])
+		buf_add_json(out, story->uuid);
+	SLIST_FOREACH (former, &story->former_uuids, link) {
+		buf_add_char(out, ',');
+		buf_add_json(out, former->text);
 	}
 	buf_add_str(out, "],\"timeline\":[");
 	write_entries(story, out);

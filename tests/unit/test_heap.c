@@ -85,7 +85,8 @@ static void test_against_a_search(void **state)
 				continue;
 			count++;
 			least = nodes[i].due < least ? nodes[i].due : least;
-			assert_ptr_equal(heap.nodes[nodes[i].index], &nodes[i]);
+			assert_ptr_equal(heap.nodes[nodes[i].index].node, &nodes[i]);
+			assert_int_equal(heap.nodes[nodes[i].index].due, nodes[i].due);
 		}
 		assert_int_equal(heap.count, count);
 		if (count)

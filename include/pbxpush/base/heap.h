@@ -16,8 +16,13 @@ struct heap_node {
 	size_t index;
 };
 
+struct heap_entry {
+	int64_t due; /* the node's, so that comparing does not touch the node */
+	struct heap_node *node;
+};
+
 struct heap {
-	struct heap_node **nodes; /* [1..count] */
+	struct heap_entry *nodes; /* [1..count] */
 	size_t count, cap;
 };
 

@@ -36,6 +36,10 @@ uint64_t map_hash(const void *key, size_t len);
 
 enum err map_init(struct map *map);
 
+/* Makes an empty map as large as so many nodes need, so that it does not grow on the way. Memory
+ * that is never used costs nothing; without it the map grows as ever. */
+void map_reserve(struct map *map, size_t nodes);
+
 /* Frees the table itself; the nodes are the caller's. Accepts a zeroed map. */
 void map_free(struct map *map);
 

@@ -50,8 +50,8 @@ static inline struct timeline_field timeline_number(const char *name, int64_t nu
 /*
  * Adds an entry to the story of a call (made known by its first entry): one write, for every call
  * has several and few are ever read. what: a word like "event" "decision" "push" "answer"
- * "register" "end", kept as a pointer too. uuid may be NULL once it is known, several uuids may
- * belong to a call. When memory is short the entry is lost.
+ * "register" "end", kept as a pointer too. uuid (as uuid_normalize() writes it) may be NULL once it is
+ * known, several uuids may belong to a call. When memory is short the entry is lost.
  */
 void timeline_add(struct timeline *timeline, const char *call_id, const char *uuid, int64_t wall_ms,
 	const char *what, const struct timeline_field *fields, size_t count);
