@@ -70,7 +70,7 @@ static bool has_one_user(const struct call *call)
 static void remember_unknown(struct flow *flow, const struct call_event *event, const char *user)
 {
 	struct calls *calls = &flow->calls;
-	int64_t forget_us = flow->ports.mono_us() + FLOW_UNKNOWN_END_US;
+	int64_t forget_us = flow->now_us + FLOW_UNKNOWN_END_US;
 	struct call *call;
 	struct callee *callee;
 	char uuid[UUID_SIZE];

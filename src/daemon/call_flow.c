@@ -17,7 +17,7 @@ struct call_times {
 static struct call_times times_of(const struct flow *flow, const struct request *request)
 {
 	const struct call_event *event = &request->event;
-	int64_t now_ms = flow->ports.wall_ms();
+	int64_t now_ms = flow->now_ms;
 	int64_t ring_ms =
 		event_has(event, FIELD_RING_MS) ? event->ring_ms : flow->config->ring_timeout_ms;
 	struct call_times times = {.started_ms = now_ms};
@@ -27,7 +27,7 @@ static struct call_times times_of(const struct flow *flow, const struct request 
 	if (event_has(event, FIELD_STARTED_MS) && event->started_ms < now_ms)
 		times.started_ms = event->started_ms;
 	times.deadline_ms = times.started_ms + ring_ms;
-	times.deadline_us = flow->ports.mono_us() + (times.deadline_ms - now_ms) * 1000;
+	times.deadline_us = flow->now_us + (times.deadline_ms - now_ms) * 1000;
 	return times;
 }
 
@@ -46,7 +46,7 @@ static bool is_busy(const struct flow *flow, const char *user)
  * (repeat-caller). */
 static bool is_repeated(const struct flow *flow, const char *user, const char *number)
 {
-	int64_t since_us = flow->ports.mono_us() - flow->config->repeat_caller_ms * 1000;
+	int64_t since_us = flow->now_us - flow->config->repeat_caller_ms * 1000;
 	const struct callee *callee = NULL;
 
 	if (!flow->config->repeat_caller_ms)
@@ -108,7 +108,7 @@ static struct decided decide(struct flow *flow, const struct call_event *event, 
 		subscriber.repeated = !input.anonymous && is_repeated(flow, user, number);
 	}
 	decided.dnd_counts = !subscriber.allowed_by && !subscriber.repeated && !event->bypass;
-	decided.policy = policy_decide(&input, &subscriber, flow->ports.wall_ms());
+	decided.policy = policy_decide(&input, &subscriber, flow->now_ms);
 	return decided;
 }
 

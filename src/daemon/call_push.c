@@ -96,7 +96,7 @@ static void alert_accepted(struct flow *flow, struct callee *callee, struct targ
 	if (callee->state != CALL_RINGING)
 		news_close_call(flow, callee, target);
 	else if (flow->config->alert_repeat_ms && !target->rings && !target->registered)
-		target->send_at_us = flow->ports.mono_us() + flow->config->alert_repeat_ms * 1000;
+		target->send_at_us = flow->now_us + flow->config->alert_repeat_ms * 1000;
 }
 
 static void ended(struct flow *flow, struct push_owner *owner, struct target *target)
@@ -129,7 +129,7 @@ void callee_push(struct flow *flow, struct callee *callee, struct target *target
 /* Another user of this call shares the phone: with the first push withdrawn, its own goes out. */
 static void start_shared(struct flow *flow, struct callee *callee, const char *token)
 {
-	int64_t now_us = flow->ports.mono_us();
+	int64_t now_us = flow->now_us;
 	struct callee *sibling;
 
 	TAILQ_FOREACH (sibling, &callee->call->callees, of_call) {

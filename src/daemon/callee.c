@@ -70,10 +70,10 @@ size_t callee_set_state(
 		callee->answered_by = strdup(device);
 	if (ended) {
 		callee->busy = false;
-		callee->ended_ms = flow->ports.wall_ms();
+		callee->ended_ms = flow->now_ms;
 	}
-	callee->forget_us = flow->ports.mono_us() + 1000 * (ended ? remember_ms(flow, callee)
-								  : flow->config->max_duration_ms);
+	callee->forget_us = flow->now_us + 1000 * (ended ? remember_ms(flow, callee)
+							 : flow->config->max_duration_ms);
 	withdrawn = old == CALL_RINGING ? withdraw_pushes(flow, callee) : 0;
 	if (old == CALL_RINGING && (state == CALL_CANCELLED || state == CALL_TIMEOUT))
 		news_of_missed_call(flow, callee);
@@ -86,28 +86,24 @@ size_t callee_set_state(
 enum err callee_add_waiter(struct flow *flow, struct callee *callee, struct request *request,
 	const struct call_event *event, bool duplicate)
 {
-	struct waiter *waiter = calloc(1, sizeof(*waiter));
+	size_t id_size = request->id ? strlen(request->id) + 1 : 0;
+	size_t device_size = event->device ? strlen(event->device) + 1 : 0;
+	struct waiter *waiter = malloc(sizeof(*waiter) + id_size + device_size);
 	int64_t deadline_us = callee->deadline_us;
 
 	if (!waiter)
 		return ERR_NOMEM;
-	waiter->to = request->to;
-	waiter->wait = event->wait;
-	waiter->duplicate = duplicate;
-	waiter->until_us = deadline_us;
+	*waiter = (struct waiter){.to = request->to,
+		.wait = event->wait,
+		.duplicate = duplicate,
+		.until_us = deadline_us};
 	if (event_has(event, FIELD_WAIT_MS) &&
 		event->wait_ms < (deadline_us - request->read_us) / 1000)
 		waiter->until_us = request->read_us + event->wait_ms * 1000;
 	if (request->id)
-		waiter->id = strdup(request->id);
+		waiter->id = memcpy(waiter->text, request->id, id_size);
 	if (event->device)
-		waiter->device = strdup(event->device);
-	if ((request->id && !waiter->id) || (event->device && !waiter->device)) {
-		free(waiter->id);
-		free(waiter->device);
-		free(waiter);
-		return ERR_NOMEM;
-	}
+		waiter->device = memcpy(waiter->text + id_size, event->device, device_size);
 	STAILQ_INSERT_TAIL(&callee->waiters, waiter, entry);
 	flow->waiting++;
 	return ERR_OK;
@@ -145,7 +141,7 @@ static void log_outcome(
 	add_word(line, " rule=", reply->rule ? rule_name(reply->rule) : "-");
 	add_number(line, " devices=", (int64_t)reply->device_count);
 	add_number(line, " accepted=", accepted);
-	add_number(line, " ms=", (flow->ports.mono_us() - callee->read_us) / 1000);
+	add_number(line, " ms=", (flow->now_us - callee->read_us) / 1000);
 	if (!line->failed)
 		log_text(LOG_LEVEL_INFO, "call", line->data, line->len);
 }
@@ -171,8 +167,6 @@ static void answer_waiter(
 		log_outcome(flow, callee, reply);
 	}
 	flow->waiting--;
-	free(waiter->id);
-	free(waiter->device);
 	free(waiter);
 }
 
@@ -198,7 +192,7 @@ static bool waiter_is_ready(struct flow *flow, struct callee *callee, const stru
 
 void callee_settle(struct flow *flow, struct callee *callee)
 {
-	int64_t now_us = flow->ports.mono_us();
+	int64_t now_us = flow->now_us;
 	int64_t due_us = callee->state == CALL_RINGING ? callee->deadline_us : callee->forget_us;
 	struct waiter *waiter, *next;
 	struct reply_call reply;
@@ -276,7 +270,7 @@ static void run_deadline(struct flow *flow, struct callee *callee)
 
 void callee_run_due(struct flow *flow, struct callee *callee)
 {
-	int64_t now_us = flow->ports.mono_us();
+	int64_t now_us = flow->now_us;
 
 	if (callee->state == CALL_RINGING && now_us >= callee->deadline_us) {
 		run_deadline(flow, callee);

@@ -22,11 +22,12 @@
 struct waiter {
 	STAILQ_ENTRY(waiter) entry;
 	struct reply_to to;
-	char *id;     /* JSON text of the event's id, owned, or NULL */
-	char *device; /* report this device only, owned, or NULL */
+	const char *id;     /* JSON text of the event's id, or NULL */
+	const char *device; /* report this device only, or NULL */
 	enum wait_mode wait;
 	int64_t until_us;
 	bool duplicate;
+	char text[]; /* what id and device point to */
 };
 
 struct callee {

@@ -160,7 +160,7 @@ static void wake_callee(
 {
 	bool nameless = !phone->known && !phone->token[0] && !phone->alert_token[0];
 	struct target *target = target_of_phone(callee, phone, device);
-	int64_t now_us = flow->ports.mono_us(), since_us = callee->read_us;
+	int64_t now_us = flow->now_us, since_us = callee->read_us;
 	struct timeline_field name = timeline_text("device", target ? target->name : NULL);
 
 	if (target && !target_is_live(callee, target))
@@ -176,8 +176,9 @@ static void wake_callee(
 		target->registered = true;
 		target->wake_ms = (now_us - since_us) / 1000;
 		if (phone->uri) {
-			free(target->contact);
-			target->contact = strdup(phone->uri);
+			free(target->new_contact);
+			target->new_contact = strdup(phone->uri);
+			target->contact = target->new_contact ? target->new_contact : "";
 		}
 	} else if (!target && nameless && !callee->woken) {
 		callee->woken = true;
@@ -303,7 +304,7 @@ static void store_phone(
 	struct flow *flow, struct request *request, struct phone *phone, int64_t expires_s)
 {
 	const struct call_event *event = &request->event;
-	int64_t now_ms = flow->ports.wall_ms();
+	int64_t now_ms = flow->now_ms;
 	bool push_data = !phone->reason;
 	struct registration registration = {
 		.user = phone->user,

@@ -161,7 +161,7 @@ void handle_export(struct flow *flow, struct request *request)
 {
 	const char *from = request->event.cursor;
 	struct directory_cursor cursor = {0};
-	struct page page = {.comma = "", .now_ms = flow->ports.wall_ms()};
+	struct page page = {.comma = "", .now_ms = flow->now_ms};
 	char next[CURSOR_SIZE] = "";
 
 	if (from && !cursor_read(from, &cursor)) {

@@ -46,6 +46,12 @@ struct storing {
 	size_t text_len;
 };
 
+void flow_look_at_clock(struct flow *flow)
+{
+	flow->now_us = flow->ports.mono_us();
+	flow->now_ms = flow->ports.wall_ms();
+}
+
 static void count_event(struct flow *flow, const char *event, const char *outcome)
 {
 	metrics_add(flow->ports.metrics, METRIC_EVENTS, 1, (const char *const[]){event, outcome});
@@ -215,8 +221,7 @@ const char *flow_word(const char *text)
 void flow_story(struct flow *flow, const char *call_id, const char *uuid, const char *what,
 	const struct timeline_field *fields, size_t count)
 {
-	timeline_add(
-		flow->ports.timeline, call_id, uuid, flow->ports.wall_ms(), what, fields, count);
+	timeline_add(flow->ports.timeline, call_id, uuid, flow->now_ms, what, fields, count);
 }
 
 static void handle_event(struct flow *flow, struct request *request, enum client_role role)
@@ -246,6 +251,7 @@ static void on_line(void *self, struct reply_to to, enum client_role role, const
 	struct event_error error;
 	enum err err;
 
+	flow_look_at_clock(flow);
 	flow->events++;
 	err = call_event_parse(line, len, &request.event, &error);
 	if (err == ERR_NOMEM)
@@ -329,20 +335,21 @@ void flow_wake(struct flow *flow)
 
 void flow_run_due(struct flow *flow)
 {
-	int64_t now = flow->ports.mono_us();
 	struct heap_node *node;
 
+	flow_look_at_clock(flow);
 	flow->woken_for_us =
 		0; /* the timer has fired: it must be set again even for the same time */
-	while ((node = heap_first(&flow->calls.due)) && node->due <= now)
+	while ((node = heap_first(&flow->calls.due)) && node->due <= flow->now_us)
 		callee_run_due(flow, map_entry(node, struct callee, due));
-	while ((node = heap_first(&flow->calls.bare)) && node->due <= now)
+	while ((node = heap_first(&flow->calls.bare)) && node->due <= flow->now_us)
 		calls_remove_bare(&flow->calls, map_entry(node, struct call, due));
 	flow_wake(flow);
 }
 
 void flow_tick(struct flow *flow)
 {
+	flow_look_at_clock(flow);
 	news_tick(flow);
 }
 
@@ -360,6 +367,7 @@ void flow_release_all(struct flow *flow)
 {
 	struct callee *callee;
 
+	flow_look_at_clock(flow);
 	TAILQ_FOREACH (callee, &flow->calls.live, of_age)
 		callee_release_all(flow, callee, false);
 	news_release_all(flow);

@@ -44,6 +44,8 @@ struct flow {
 	size_t silence_count;
 	size_t waiting, in_flight, storing;
 	bool stopping;
+	/* The time, read once for each thing that happens (flow_look_at_clock()). */
+	int64_t now_us, now_ms;
 	int64_t woken_for_us; /* what ports.wake was last asked for */
 	uint64_t events, pushes;
 	uint64_t told_dead[FLOW_TOLD_DEAD]; /* hashes, each at its place; 0: none */
@@ -59,6 +61,9 @@ struct request {
 };
 
 /* ---- flow.c ---- */
+
+/* Sets now_us and now_ms. Whatever enters the flow from outside begins with it. */
+void flow_look_at_clock(struct flow *flow);
 
 void flow_reply(struct reply_to to, const struct buf *text);
 

@@ -112,7 +112,7 @@ static int64_t describe(struct flow *flow, struct push_owner *owner, const struc
 	/* Apple: a background push has priority 5; 5 is right too for what shall not light the
 	 * screen */
 	request->priority = target->push == PUSH_BACKGROUND || item->silent ? 5 : 10;
-	request->expiration_s = expiration_ms ? (flow->ports.wall_ms() + expiration_ms) / 1000 : 0;
+	request->expiration_s = expiration_ms ? (flow->now_ms + expiration_ms) / 1000 : 0;
 	request->collapse_id = item->kind == NEWS_CALL_CLOSED ? item->uuid : NULL;
 	return item->owner.read_us + NEWS_DEADLINE_US;
 }
@@ -203,7 +203,7 @@ static enum skip_reason why_skip(struct flow *flow, const struct news_item *item
 		return SKIP_NO_TOKEN;
 	if (device->alert_token_state != TOKEN_OK)
 		return SKIP_DEAD_TOKEN;
-	if (drops && policy_dnd_holds(device->dnd, device->dnd_until_ms, flow->ports.wall_ms()))
+	if (drops && policy_dnd_holds(device->dnd, device->dnd_until_ms, flow->now_ms))
 		return SKIP_DND;
 	return is_taken(item, device->alert_token) ? SKIP_SAME_PHONE : SKIP_NONE;
 }
@@ -260,7 +260,7 @@ struct news_item *news_item_new(struct flow *flow, enum news_kind kind, const ch
 	item->kind = kind;
 	strcpy(item->user, user);
 	item->owner = (struct push_owner){.user = item->user,
-		.read_us = flow->ports.mono_us(),
+		.read_us = flow->now_us,
 		.describe = describe,
 		.wants = wants,
 		.ended = ended};
@@ -286,7 +286,7 @@ void news_send(struct flow *flow, struct news_item *item)
 enum rule news_why_quiet(struct flow *flow, const struct call_event *event, const char *user)
 {
 	struct directory *directory = flow->ports.directory;
-	int64_t until_ms, now_ms = flow->ports.wall_ms();
+	int64_t until_ms, now_ms = flow->now_ms;
 	bool dnd = directory_dnd(directory, user, &until_ms);
 
 	if (event->type == EVENT_REFRESH)

@@ -131,7 +131,7 @@ bool flow_schedule_holds(struct flow *flow, const char *user, int64_t *until_ms)
 	if (!text[0] || schedule_read(text, &schedule))
 		return false;
 	zone = flow->ports.zone(flow->ports.zone_self, schedule.timezone);
-	return zone && schedule_holds(&schedule, zone, flow->ports.wall_ms(), until_ms);
+	return zone && schedule_holds(&schedule, zone, flow->now_ms, until_ms);
 }
 
 void handle_call_waiting(struct flow *flow, struct request *request)
@@ -175,7 +175,7 @@ static void show_device(const struct flow *flow, const struct device *device, st
 	const struct config_app *app = config_find_app(flow->config, device->app);
 	const char *token = device->token[0] ? device->token : device->alert_token;
 	enum token_state state = device->token[0] ? device->token_state : device->alert_token_state;
-	int64_t now_ms = flow->ports.wall_ms();
+	int64_t now_ms = flow->now_ms;
 	char shown[PUSH_TOKEN_SHOWN + 1];
 
 	snprintf(shown, sizeof(shown), "%.*s", PUSH_TOKEN_SHOWN, token);
@@ -242,7 +242,7 @@ static void show_list(struct flow *flow, const char *user, enum directory_list l
 void handle_show(struct flow *flow, struct request *request)
 {
 	struct directory *directory = flow->ports.directory;
-	int64_t now_ms = flow->ports.wall_ms(), until_ms = 0;
+	int64_t now_ms = flow->now_ms, until_ms = 0;
 	const char *schedule;
 	char user[AOR_SIZE];
 	struct buf *out;

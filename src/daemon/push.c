@@ -20,23 +20,21 @@ struct push {
 	enum push_type type;
 	enum push_environment environment;
 	bool learn;
-	char *app, *token; /* owned: a 410 must reach the directory whatever became of the owner */
 	char *user, *device; /* owned, once the owner is gone, else NULL */
+	/* copies: a 410 must reach the directory whatever became of the owner */
+	const char *app;
+	char token[];
 };
 
 void target_clear(struct target *target)
 {
 	free(target->name);
-	free(target->app);
-	free(target->contact);
-	free(target->token);
+	free(target->new_contact);
 }
 
 static void push_free(struct push *push)
 {
 	push->flow->in_flight--;
-	free(push->app);
-	free(push->token);
 	free(push->user);
 	free(push->device);
 	free(push);
@@ -44,24 +42,22 @@ static void push_free(struct push *push)
 
 static struct push *push_new(struct flow *flow, struct push_owner *owner, struct target *target)
 {
-	struct push *push = calloc(1, sizeof(*push));
+	size_t token_size = strlen(target->token) + 1;
+	struct push *push = malloc(sizeof(*push) + token_size + strlen(target->app) + 1);
 
 	if (!push)
 		return NULL;
+	*push = (struct push){.flow = flow,
+		.owner = owner,
+		.target = target,
+		.read_us = owner->read_us,
+		.type = target->push,
+		.environment = target->environment,
+		.learn = target->learn};
+	memcpy(push->token, target->token, token_size);
+	push->app = strcpy(push->token + token_size, target->app);
 	flow->in_flight++;
-	push->flow = flow;
-	push->owner = owner;
-	push->target = target;
-	push->read_us = owner->read_us;
-	push->type = target->push;
-	push->environment = target->environment;
-	push->learn = target->learn;
-	push->app = strdup(target->app);
-	push->token = strdup(target->token);
-	if (push->app && push->token)
-		return push;
-	push_free(push);
-	return NULL;
+	return push;
 }
 
 void push_orphan(struct push *push)
@@ -113,7 +109,7 @@ bool push_start(struct flow *flow, struct push_owner *owner, struct target *targ
 		push_free(push);
 	target->result = DEVICE_FAILED;
 	strcpy(target->reason, "timeout"); /* it would have waited until too late */
-	target->ended_us = flow->ports.mono_us();
+	target->ended_us = flow->now_us;
 	log_warning("push", "token=%.*s app=%s not taken: queue full", PUSH_TOKEN_SHOWN,
 		target->token, target->app);
 	return false;
@@ -136,7 +132,7 @@ enum cancel_result push_cancel(
 	target->apns_id[0] = '\0';
 	target->result = result;
 	target->skip = skip;
-	target->ended_us = flow->ports.mono_us();
+	target->ended_us = flow->now_us;
 	return cancelled;
 }
 
@@ -227,7 +223,7 @@ static void tell_dead(const struct push *push, const struct push_result *result,
 static bool keep_token_state(struct push *push, const struct push_result *result)
 {
 	struct directory *directory = push->flow->ports.directory;
-	int64_t died_ms = result->timestamp_ms ? result->timestamp_ms : push->flow->ports.wall_ms();
+	int64_t died_ms = result->timestamp_ms ? result->timestamp_ms : push->flow->now_ms;
 	struct device device;
 
 	if (result->class == PUSH_ACCEPTED && push->learn)
@@ -278,6 +274,7 @@ static void push_done(void *arg, const struct push_result *result)
 	struct push_owner *owner = push->owner;
 	struct target *target = push->target;
 
+	flow_look_at_clock(flow);
 	count_push(push, result);
 	tell_push(push, result);
 	if (target)

@@ -39,8 +39,11 @@ struct push_owner {
 };
 
 struct target {
-	char *name, *app, *contact; /* owned; app "" where it is unknown */
-	char *token;                /* the token a push goes to, owned, "" where there is none */
+	/* Parts of one block that `name` begins; app "" where it is unknown, token the one that a
+	 * push goes to, "" where there is none. */
+	char *name;
+	const char *app, *contact, *token;
+	char *new_contact; /* the one it registered with, owned; then `contact` is that */
 	enum push_type push;
 	enum push_environment environment;
 	bool may_probe; /* `environment = auto`, and the other one has not been tried yet */

@@ -17,12 +17,20 @@ static const char *or_empty(const char *text)
 enum err target_init(struct target *target, const char *name, const char *app, const char *contact,
 	const char *token)
 {
+	size_t name_size = strlen(name) + 1, app_size = strlen(app) + 1;
+	size_t token_size = strlen(token) + 1;
+	char *text;
+
 	*target = (struct target){.result = DEVICE_SKIPPED, .wake_ms = -1};
-	target->name = strdup(name);
-	target->app = strdup(app);
-	target->contact = strdup(or_empty(contact));
-	target->token = strdup(token);
-	return target->name && target->app && target->contact && target->token ? ERR_OK : ERR_NOMEM;
+	contact = or_empty(contact);
+	target->name = text = malloc(name_size + app_size + token_size + strlen(contact) + 1);
+	if (!text)
+		return ERR_NOMEM;
+	memcpy(text, name, name_size);
+	target->app = memcpy(text += name_size, app, app_size);
+	target->token = memcpy(text += app_size, token, token_size);
+	target->contact = strcpy(text + token_size, contact);
+	return ERR_OK;
 }
 
 /* True when this call wakes the phone already: under another user, or another name. */
@@ -88,7 +96,7 @@ static enum err add_target(
 		known && config_app_allows(known, callee->user) ? known : NULL;
 	enum push_type push = app ? choose_push(device, app) : PUSH_VOIP;
 	bool ghostly = push == PUSH_VOIP && is_ghostly(flow, device);
-	int64_t now_ms = flow->ports.wall_ms();
+	int64_t now_ms = flow->now_ms;
 	enum err err;
 
 	if (ghostly) {
@@ -140,7 +148,7 @@ static enum err from_directory(struct flow *flow, struct callee *callee, bool dn
 		const struct device *device = &flow->devices[i];
 
 		if (!device->token[0] && !device->alert_token[0])
-			note_presence(callee, device, flow->ports.wall_ms());
+			note_presence(callee, device, flow->now_ms);
 		else if (add_target(flow, callee, device, dnd_counts))
 			return ERR_NOMEM;
 	}

@@ -146,7 +146,7 @@ static void stands_unreachable(const struct callee *callee, const struct tally *
 void callee_stands(struct flow *flow, struct callee *callee, const char *device,
 	enum wait_mode wait, bool time_up, struct reply_call *out)
 {
-	bool deadline = flow->ports.mono_us() >= callee->deadline_us;
+	bool deadline = flow->now_us >= callee->deadline_us;
 	struct tally sum = {0};
 
 	*out = (struct reply_call){.call = callee->call->id,
