@@ -146,8 +146,8 @@ static void tell_event(
 	flow_story(flow, event->call, uuid, "event", fields, LENGTH(fields));
 }
 
-static void tell_decision(struct flow *flow, const struct call_event *event, const char *uuid,
-	const struct policy_decision *decision)
+static void tell_decision(
+	struct flow *flow, const struct call_event *event, const struct policy_decision *decision)
 {
 	const struct timeline_field fields[] = {
 		timeline_word("verdict", verdict_name(decision->verdict)),
@@ -156,7 +156,7 @@ static void tell_decision(struct flow *flow, const struct call_event *event, con
 			"matched", decision->matched ? flow_shown(flow, decision->matched) : NULL),
 	};
 
-	flow_story(flow, event->call, uuid, "decision", fields, LENGTH(fields));
+	flow_story(flow, event->call, NULL, "decision", fields, LENGTH(fields));
 }
 
 static void tell_target(struct flow *flow, const struct callee *callee, const struct target *target)
@@ -168,8 +168,7 @@ static void tell_target(struct flow *flow, const struct callee *callee, const st
 			: timeline_word("type", push_type_name(target->push)),
 	};
 
-	flow_story(flow, callee->call->id, callee->uuid, skipped ? "skip" : "push", fields,
-		LENGTH(fields));
+	flow_story(flow, callee->call->id, NULL, skipped ? "skip" : "push", fields, LENGTH(fields));
 }
 
 /* Answers a call that gets no place in the table: ended before it came, or no room. */
@@ -280,7 +279,7 @@ static void handle_new_call(
 	tell_event(flow, event, user, uuid);
 	decided = decide(flow, event, user, call, times.deadline_ms);
 	decision = &decided.policy;
-	tell_decision(flow, event, uuid, decision);
+	tell_decision(flow, event, decision);
 	if (decision->verdict == VERDICT_ENDED) {
 		if (decision->rule == RULE_STALE && !call)
 			remember_stale(flow, request, user, uuid, &times);

@@ -112,7 +112,6 @@ static void ended(struct flow *flow, struct push_owner *owner, struct target *ta
 void callee_own_pushes(struct callee *callee)
 {
 	callee->owner = (struct push_owner){.call_id = callee->call->id,
-		.uuid = callee->uuid,
 		.user = callee->user,
 		.read_us = callee->read_us,
 		.describe = describe,

@@ -161,7 +161,7 @@ static void answer_waiter(
 			timeline_word("rule", rule),
 		};
 
-		flow_story(flow, callee->call->id, callee->uuid, "reply", fields, LENGTH(fields));
+		flow_story(flow, callee->call->id, NULL, "reply", fields, LENGTH(fields));
 		metrics_add(flow->ports.metrics, METRIC_VERDICTS, 1,
 			(const char *const[]){verdict_name(reply->verdict), rule});
 		log_outcome(flow, callee, reply);

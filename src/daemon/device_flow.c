@@ -188,7 +188,7 @@ static void wake_callee(
 	} else {
 		return;
 	}
-	flow_story(flow, callee->call->id, callee->uuid, "register", &name, 1);
+	flow_story(flow, callee->call->id, NULL, "register", &name, 1);
 	callee_settle(flow, callee);
 }
 

@@ -172,8 +172,7 @@ static void tell_push(const struct push *push, const struct push_result *result)
 		timeline_number("status", result->status),
 		timeline_text("reason", result->reason),
 	};
-	flow_story(flow, push->owner->call_id, push->owner->uuid, "push-answer", fields,
-		LENGTH(fields));
+	flow_story(flow, push->owner->call_id, NULL, "push-answer", fields, LENGTH(fields));
 }
 
 /* Two refusals have a second chance, each once: a token of `environment = auto` may belong to the

@@ -4,37 +4,53 @@
 #include <sys/queue.h>
 
 #include <pbxpush/base/map.h>
+#include <pbxpush/core/utf8.h>
 #include <pbxpush/core/uuid.h>
 #include <pbxpush/status/timeline.h>
 
-#define TIMELINE_STORY_BYTES ((size_t)8 * 1024) /* a call */
-#define TIMELINE_USUAL_BYTES ((size_t)500)      /* a call that rings a phone */
-#define TIMELINE_UUIDS_MAX   16                 /* a call; a queue that tries for ever makes more */
+#define CHUNK_BYTES    ((size_t)64 * 1024)
+#define CHUNKS_MAX     1024
+#define TEXT_MAX_BYTES 512
+#define STORY_MAX      500 /* entries that are written out */
 
-/* Another uuid of a call; most have one. */
-struct story_uuid {
-	SLIST_ENTRY(story_uuid) link;
-	char text[UUID_SIZE];
+/* What stands in a chunk, each packed behind the one before. */
+struct __attribute__((packed)) entry {
+	uint64_t call; /* hash of the Call-ID */
+	int64_t at_ms;
+	const char *what;
+	uint16_t len;  /* with what stands behind it: */
+	bool begins;   /* Call-ID and uuid, each with its NUL, */
+	uint8_t count; /* so many fields, each with the text of TIMELINE_TEXT behind it */
 };
 
-struct story {
-	struct map_node node;
-	TAILQ_ENTRY(story) link;
-	char uuid[UUID_SIZE];                  /* the newest, "" where there is none */
-	SLIST_HEAD(, story_uuid) former_uuids; /* the newest first */
-	size_t uuid_count;
-	int64_t first_ms, last_ms; /* wall time of its entries */
-	struct buf entries;        /* packed, one behind the other */
-	size_t dropped;
-	char call_id[];
+struct __attribute__((packed)) packed_field {
+	const char *name;
+	union {
+		const char *word;
+		int64_t number;
+		uint16_t len;
+	} value;
+	uint8_t kind;
+};
+
+#define ENTRY_MAX_BYTES                                                                            \
+	(sizeof(struct entry) + 2 * TEXT_MAX_BYTES +                                               \
+		TIMELINE_FIELDS_MAX * (sizeof(struct packed_field) + TEXT_MAX_BYTES))
+
+struct chunk {
+	TAILQ_ENTRY(chunk) link;
+	int64_t last_ms;
+	size_t calls; /* that begin in it */
+	size_t len;
+	char data[CHUNK_BYTES];
 };
 
 struct timeline {
 	size_t max_calls;
 	int64_t max_age_ms;
-	struct map by_call_id;
-	TAILQ_HEAD(story_list, story) stories; /* by the time of their last entry */
-	struct buf spare;                      /* memory of a story that went, for the next one */
+	TAILQ_HEAD(chunk_list, chunk) chunks; /* the oldest first */
+	size_t chunk_count, calls;
+	uint64_t last_begun; /* a hunt group's users follow one another and are one call */
 };
 
 enum err timeline_new(size_t max_calls, int64_t max_age_ms, struct timeline **out)
@@ -48,156 +64,76 @@ enum err timeline_new(size_t max_calls, int64_t max_age_ms, struct timeline **ou
 		return ERR_NOMEM;
 	timeline->max_calls = max_calls;
 	timeline->max_age_ms = max_age_ms;
-	TAILQ_INIT(&timeline->stories);
-	if (map_init(&timeline->by_call_id)) {
-		timeline_free(timeline);
-		return ERR_NOMEM;
-	}
-	map_reserve(&timeline->by_call_id, max_calls);
+	TAILQ_INIT(&timeline->chunks);
 	*out = timeline;
 	return ERR_OK;
 }
 
-static void story_free(struct timeline *timeline, struct story *story)
+static void timeline_drop_first(struct timeline *timeline)
 {
-	struct story_uuid *uuid;
+	struct chunk *chunk = TAILQ_FIRST(&timeline->chunks);
 
-	while ((uuid = SLIST_FIRST(&story->former_uuids))) {
-		SLIST_REMOVE_HEAD(&story->former_uuids, link);
-		free(uuid);
-	}
-	map_remove(&timeline->by_call_id, &story->node);
-	TAILQ_REMOVE(&timeline->stories, story, link);
-	buf_free(&timeline->spare);
-	timeline->spare = story->entries;
-	free(story);
+	TAILQ_REMOVE(&timeline->chunks, chunk, link);
+	timeline->chunk_count--;
+	timeline->calls -= chunk->calls;
+	free(chunk);
 }
 
 void timeline_free(struct timeline *timeline)
 {
-	struct story *story;
-
 	if (!timeline)
 		return;
-	while ((story = TAILQ_FIRST(&timeline->stories)))
-		story_free(timeline, story);
-	map_free(&timeline->by_call_id);
-	buf_free(&timeline->spare);
+	while (!TAILQ_EMPTY(&timeline->chunks))
+		timeline_drop_first(timeline);
 	free(timeline);
 }
 
-static bool story_has_call_id(const struct map_node *node, const void *key, size_t len)
-{
-	const struct story *story = map_entry(node, const struct story, node);
-
-	return strlen(story->call_id) == len && !memcmp(story->call_id, key, len);
-}
-
-static struct story *timeline_find(const struct timeline *timeline, const char *call_id)
-{
-	struct story *newest = TAILQ_LAST(&timeline->stories, story_list);
-	struct map_node *node;
-
-	if (newest && !strcmp(newest->call_id, call_id)) /* entries come in runs */
-		return newest;
-	node = map_find(&timeline->by_call_id, call_id, strlen(call_id), story_has_call_id);
-
-	return node ? map_entry(node, struct story, node) : NULL;
-}
+/* ---- writing ---- */
 
 static void timeline_forget_old(struct timeline *timeline, int64_t now_ms)
 {
-	struct story *oldest;
+	const struct chunk *first;
 
-	while ((oldest = TAILQ_FIRST(&timeline->stories)) &&
-		now_ms - oldest->last_ms > timeline->max_age_ms)
-		story_free(timeline, oldest);
+	while ((first = TAILQ_FIRST(&timeline->chunks)) &&
+		(now_ms - first->last_ms > timeline->max_age_ms ||
+			timeline->calls - first->calls >= timeline->max_calls ||
+			timeline->chunk_count > CHUNKS_MAX))
+		timeline_drop_first(timeline);
 }
 
-static struct story *story_new(struct timeline *timeline, const char *call_id, int64_t wall_ms)
+/* The chunk that has room for one more entry. NULL without memory. */
+static struct chunk *timeline_chunk(struct timeline *timeline, int64_t now_ms)
 {
-	size_t len = strlen(call_id);
-	struct story *story = calloc(1, sizeof(*story) + len + 1);
+	struct chunk *chunk = TAILQ_LAST(&timeline->chunks, chunk_list);
 
-	if (!story)
+	if (chunk && CHUNK_BYTES - chunk->len >= ENTRY_MAX_BYTES)
+		return chunk;
+	timeline_forget_old(timeline, now_ms);
+	chunk = malloc(sizeof(*chunk));
+	if (!chunk)
 		return NULL;
-	if (timeline->by_call_id.count >= timeline->max_calls)
-		story_free(timeline, TAILQ_FIRST(&timeline->stories));
-	SLIST_INIT(&story->former_uuids);
-	memcpy(story->call_id, call_id, len);
-	story->entries = timeline->spare;
-	timeline->spare = (struct buf){0};
-	buf_reset(&story->entries);
-	buf_grow(&story->entries, TIMELINE_USUAL_BYTES);
-	story->first_ms = wall_ms;
-	map_add(&timeline->by_call_id, &story->node, map_hash(call_id, len));
-	TAILQ_INSERT_TAIL(&timeline->stories, story, link);
-	return story;
+	chunk->calls = chunk->len = 0;
+	TAILQ_INSERT_TAIL(&timeline->chunks, chunk, link);
+	timeline->chunk_count++;
+	return chunk;
 }
 
-static bool story_has_uuid(const struct story *story, const char *uuid)
+static char *pack(char *out, const void *data, size_t len)
 {
-	const struct story_uuid *former;
-
-	if (!strcmp(story->uuid, uuid))
-		return true;
-	SLIST_FOREACH (former, &story->former_uuids, link)
-		if (!strcmp(former->text, uuid))
-			return true;
-	return false;
+	memcpy(out, data, len);
+	return out + len;
 }
 
-/* Makes the story known under a uuid too. Without memory the one before is forgotten. */
-static void story_add_uuid(struct story *story, const char *uuid)
+static char *pack_name(char *out, const char *name)
 {
-	struct story_uuid *former;
+	size_t len = strnlen(name, TEXT_MAX_BYTES - 1);
 
-	if (story->uuid_count >= TIMELINE_UUIDS_MAX || story_has_uuid(story, uuid))
-		return;
-	former = story->uuid_count ? malloc(sizeof(*former)) : NULL;
-	if (former) {
-		memcpy(former->text, story->uuid, sizeof(former->text));
-		SLIST_INSERT_HEAD(&story->former_uuids, former, link);
-	}
-	strncpy(story->uuid, uuid, sizeof(story->uuid) - 1);
-	story->uuid_count++;
+	out = pack(out, name, len);
+	*out = '\0';
+	return out + 1;
 }
 
-/* One after the other: nobody but a person asks for a uuid. */
-static struct story *timeline_find_uuid(const struct timeline *timeline, const char *text)
-{
-	struct story *story;
-	char uuid[UUID_SIZE];
-
-	if (!uuid_normalize(text, uuid))
-		return NULL;
-	TAILQ_FOREACH_REVERSE(story, &timeline->stories, story_list, link)
-	{
-		if (story_has_uuid(story, uuid))
-			return story;
-	}
-	return NULL;
-}
-
-/* ---- entries: packed when something happens, written out when somebody asks ---- */
-
-struct __attribute__((packed)) entry {
-	int64_t at_ms;
-	const char *what;
-	uint8_t count; /* of the fields behind it */
-};
-
-struct __attribute__((packed)) packed_field {
-	const char *name;
-	union {
-		const char *word;
-		int64_t number;
-		uint32_t len; /* of the text behind it */
-	} value;
-	uint8_t kind;
-};
-
-static void pack_field(struct buf *out, const struct timeline_field *field)
+static char *pack_field(char *out, const struct timeline_field *field)
 {
 	struct packed_field packed = {.name = field->name, .kind = (uint8_t)field->kind};
 	const char *text = field->text && field->text[0] ? field->text : NULL;
@@ -208,24 +144,140 @@ static void pack_field(struct buf *out, const struct timeline_field *field)
 		packed.value.word = text;
 		packed.kind = TIMELINE_WORD;
 	} else {
-		packed.value.len = (uint32_t)strlen(text);
+		packed.value.len = (uint16_t)utf8_cut(text, strlen(text), TEXT_MAX_BYTES);
 	}
-	buf_add(out, &packed, sizeof(packed));
-	if (packed.kind == TIMELINE_TEXT)
-		buf_add(out, text, packed.value.len);
+	out = pack(out, &packed, sizeof(packed));
+	return packed.kind == TIMELINE_TEXT ? pack(out, text, packed.value.len) : out;
 }
 
-static void unpack(const struct buf *in, size_t *at, void *out, size_t len)
+void timeline_add(struct timeline *timeline, const char *call_id, const char *uuid, int64_t wall_ms,
+	const char *what, const struct timeline_field *fields, size_t count)
 {
-	memcpy(out, in->data + *at, len);
-	*at += len;
+	struct entry entry = {.call = map_hash(call_id, strlen(call_id)),
+		.at_ms = wall_ms,
+		.what = what,
+		.begins = uuid != NULL,
+		.count = (uint8_t)(count < TIMELINE_FIELDS_MAX ? count : TIMELINE_FIELDS_MAX)};
+	struct chunk *chunk = timeline_chunk(timeline, wall_ms);
+	char *start, *end;
+
+	if (!chunk)
+		return;
+	start = chunk->data + chunk->len;
+	end = start + sizeof(entry);
+	if (uuid) {
+		end = pack_name(end, call_id);
+		end = pack_name(end, uuid);
+	}
+	for (size_t i = 0; i < entry.count; i++)
+		end = pack_field(end, &fields[i]);
+	entry.len = (uint16_t)(end - start);
+	memcpy(start, &entry, sizeof(entry));
+	chunk->len += entry.len;
+	chunk->last_ms = wall_ms;
+	if (!uuid || timeline->last_begun == entry.call)
+		return;
+	timeline->last_begun = entry.call;
+	timeline->calls++;
+	chunk->calls++;
 }
 
-static void write_field(const struct buf *entries, size_t *at, struct buf *out)
+/* ---- reading: rare, so it looks at everything ---- */
+
+/* A walk over all entries. */
+struct walk {
+	const struct chunk *chunk;
+	size_t at;
+	struct entry entry;
+	const char *call_id, *uuid; /* of an entry that begins a call */
+	const char *fields;         /* the packed ones */
+};
+
+static bool walk_next(const struct timeline *timeline, struct walk *walk)
+{
+	const char *text;
+
+	if (!walk->chunk)
+		walk->chunk = TAILQ_FIRST(&timeline->chunks);
+	else
+		walk->at += walk->entry.len;
+	while (walk->chunk && walk->at == walk->chunk->len) {
+		walk->chunk = TAILQ_NEXT(walk->chunk, link);
+		walk->at = 0;
+	}
+	if (!walk->chunk)
+		return false;
+	text = walk->chunk->data + walk->at;
+	memcpy(&walk->entry, text, sizeof(walk->entry));
+	text += sizeof(walk->entry);
+	walk->call_id = walk->uuid = NULL;
+	if (walk->entry.begins) {
+		walk->call_id = text;
+		walk->uuid = text + strlen(text) + 1;
+		text = walk->uuid + strlen(walk->uuid) + 1;
+	}
+	walk->fields = text;
+	return true;
+}
+
+/* What a first look at a call's entries brings. */
+struct story {
+	uint64_t call;
+	const char *call_id;
+	const char *uuids[TIMELINE_UUIDS_MAX]; /* the oldest first */
+	size_t uuid_count, entries;
+	int64_t first_ms, last_ms;
+};
+
+static void story_add_uuid(struct story *story, const char *uuid)
+{
+	for (size_t i = 0; i < story->uuid_count; i++)
+		if (!strcmp(story->uuids[i], uuid))
+			return;
+	if (story->uuid_count < TIMELINE_UUIDS_MAX)
+		story->uuids[story->uuid_count++] = uuid;
+}
+
+static bool story_find(
+	const struct timeline *timeline, const char *call_id, int64_t now_ms, struct story *out)
+{
+	struct story story = {.call = map_hash(call_id, strlen(call_id)), .call_id = call_id};
+	struct walk walk = {0};
+
+	while (walk_next(timeline, &walk)) {
+		if (walk.entry.call != story.call)
+			continue;
+		if (!story.entries++)
+			story.first_ms = walk.entry.at_ms;
+		story.last_ms = walk.entry.at_ms;
+		if (walk.uuid)
+			story_add_uuid(&story, walk.uuid);
+	}
+	*out = story;
+	return story.entries && now_ms - story.last_ms <= timeline->max_age_ms;
+}
+
+/* The Call-ID of the newest call with this uuid, or NULL. */
+static const char *find_uuid(const struct timeline *timeline, const char *text)
+{
+	struct walk walk = {0};
+	const char *found = NULL;
+	char uuid[UUID_SIZE];
+
+	if (!uuid_normalize(text, uuid))
+		return NULL;
+	while (walk_next(timeline, &walk))
+		if (walk.uuid && !strcmp(walk.uuid, uuid))
+			found = walk.call_id;
+	return found;
+}
+
+static const char *write_field(const char *at, struct buf *out)
 {
 	struct packed_field field;
 
-	unpack(entries, at, &field, sizeof(field));
+	memcpy(&field, at, sizeof(field));
+	at += sizeof(field);
 	buf_add_char(out, ',');
 	buf_add_json(out, field.name);
 	buf_add_char(out, ':');
@@ -234,88 +286,73 @@ static void write_field(const struct buf *entries, size_t *at, struct buf *out)
 	} else if (field.kind == TIMELINE_WORD) {
 		buf_add_json(out, field.value.word);
 	} else {
-		buf_add_json_len(out, entries->data + *at, field.value.len);
-		*at += field.value.len;
+		buf_add_json_len(out, at, field.value.len);
+		at += field.value.len;
 	}
+	return at;
 }
 
-static void write_entries(const struct story *story, struct buf *out)
+static void write_entry(const struct walk *walk, int64_t first_ms, struct buf *out)
 {
-	struct entry entry;
+	const char *at = walk->fields;
 
-	for (size_t at = 0; at < story->entries.len;) {
-		if (at)
-			buf_add_char(out, ',');
-		unpack(&story->entries, &at, &entry, sizeof(entry));
-		buf_add_str(out, "{\"at_ms\":");
-		buf_add_int(out, entry.at_ms);
-		buf_add_str(out, ",\"ms\":");
-		buf_add_int(out, entry.at_ms - story->first_ms);
-		buf_add_str(out, ",\"what\":");
-		buf_add_json(out, entry.what);
-		while (entry.count--)
-			write_field(&story->entries, &at, out);
-		buf_add_char(out, '}');
-	}
+	buf_add_str(out, "{\"at_ms\":");
+	buf_add_int(out, walk->entry.at_ms);
+	buf_add_str(out, ",\"ms\":");
+	buf_add_int(out, walk->entry.at_ms - first_ms);
+	buf_add_str(out, ",\"what\":");
+	buf_add_json(out, walk->entry.what);
+	for (size_t i = 0; i < walk->entry.count; i++)
+		at = write_field(at, out);
+	buf_add_char(out, '}');
 }
 
-void timeline_add(struct timeline *timeline, const char *call_id, const char *uuid, int64_t wall_ms,
-	const char *what, const struct timeline_field *fields, size_t count)
+/* The last STORY_MAX entries. */
+static void write_entries(
+	const struct timeline *timeline, const struct story *story, size_t skip, struct buf *out)
 {
-	struct entry entry = {.at_ms = wall_ms, .what = what, .count = (uint8_t)count};
-	struct story *story;
-	size_t len;
+	struct walk walk = {0};
+	const char *comma = "";
 
-	timeline_forget_old(timeline, wall_ms);
-	story = timeline_find(timeline, call_id);
-	if (story) {
-		TAILQ_REMOVE(&timeline->stories, story, link);
-		TAILQ_INSERT_TAIL(&timeline->stories, story, link);
-	} else {
-		story = story_new(timeline, call_id, wall_ms);
-	}
-	if (!story)
-		return;
-	story->last_ms = wall_ms;
-	if (uuid)
-		story_add_uuid(story, uuid);
-	len = story->entries.len;
-	buf_add(&story->entries, &entry, sizeof(entry));
-	for (size_t i = 0; i < count; i++)
-		pack_field(&story->entries, &fields[i]);
-	if (story->entries.failed || story->entries.len > TIMELINE_STORY_BYTES) {
-		story->entries.failed = false; /* half an entry is none: undo it */
-		story->entries.len = len;
-		story->dropped++;
+	while (walk_next(timeline, &walk)) {
+		if (walk.entry.call != story->call)
+			continue;
+		if (skip) {
+			skip--;
+			continue;
+		}
+		buf_add_str(out, comma);
+		comma = ",";
+		write_entry(&walk, story->first_ms, out);
 	}
 }
 
 bool timeline_write(struct timeline *timeline, const char *id, int64_t now_ms, struct buf *out)
 {
-	const struct story_uuid *former;
-	struct story *story;
+	struct story story;
+	size_t dropped;
 
 	timeline_forget_old(timeline, now_ms);
-	story = timeline_find(timeline, id);
-	if (!story)
-		story = timeline_find_uuid(timeline, id);
-	if (!story)
-		return false;
+	if (!story_find(timeline, id, now_ms, &story)) {
+		id = find_uuid(timeline, id);
+		if (!id || !story_find(timeline, id, now_ms, &story))
+			return false;
+	}
+	dropped = story.entries > STORY_MAX ? story.entries - STORY_MAX : 0;
 	buf_add_str(out, "{\"call\":");
-	buf_add_json(out, story->call_id);
+	buf_add_json(out, story.call_id);
 	buf_add_str(out, ",\"uuids\":[");
-	if (story->uuid[0])
-		buf_add_json(out, story->uuid);
-	SLIST_FOREACH (former, &story->former_uuids, link) {
-		buf_add_char(out, ',');
-		buf_add_json(out, former->text);
+	for (size_t i = story.uuid_count; i > 0; i--) {
+		if (i < story.uuid_count)
+			buf_add_char(out, ',');
+		buf_add_json(out, story.uuids[i - 1]);
 	}
 	buf_add_str(out, "],\"timeline\":[");
-	write_entries(story, out);
+	write_entries(timeline, &story, dropped, out);
 	buf_add_char(out, ']');
-	if (story->dropped) {
+	if (dropped) {
 		buf_add_str(out, ",\"dropped\":");
-		buf_add_int(out, (long long)story->dropped);
+		buf_add_int(out, (long long)dropped);
 	}
 	buf_add_char(out, '}');
 	return true;

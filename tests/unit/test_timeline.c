@@ -92,43 +92,58 @@ static void test_uuids(void **state)
 
 	add(t, "1", UUID_A, 1, "event", NULL);
 	add(t, "1", UUID_B, 1, "event", NULL);
+	add(t, "1", UUID_A, 1, "event", NULL);
 	expect(t, "1", 1,
 		"{\"call\":\"1\",\"uuids\":[\"" UUID_B "\",\"" UUID_A "\"],\"timeline\":["
 		"{\"at_ms\":1,\"ms\":0,\"what\":\"event\"},"
+		"{\"at_ms\":1,\"ms\":0,\"what\":\"event\"},"
 		"{\"at_ms\":1,\"ms\":0,\"what\":\"event\"}]}");
 	assert_true(knows(t, UUID_A, 1) && knows(t, UUID_B, 1));
-	for (int i = 2; i < 100; i++) { /* a call rung again and again: bounded */
+	for (int i = 2; i < 100; i++) { /* a call rung again and again */
 		snprintf(uuid, sizeof(uuid), "00000000-0000-4000-8000-%012d", i);
 		add(t, "1", uuid, 1, "event", NULL);
 	}
-	assert_true(knows(t, "00000000-0000-4000-8000-000000000015", 1));
-	assert_false(knows(t, "00000000-0000-4000-8000-000000000016", 1));
-	add(t, "2", UUID_A, 1, "event", NULL); /* one uuid, two calls: found by their own names */
-	assert_true(knows(t, "1", 1) && knows(t, "2", 1) && knows(t, UUID_A, 1));
+	assert_true(knows(t, "00000000-0000-4000-8000-000000000099", 1));
+	add(t, "2", UUID_A, 1, "event", NULL); /* one uuid, two calls: the newer one */
+	assert_true(knows(t, "1", 1) && knows(t, "2", 1));
+	expect(t, UUID_A, 1,
+		"{\"call\":\"2\",\"uuids\":[\"" UUID_A "\"],\"timeline\":["
+		"{\"at_ms\":1,\"ms\":0,\"what\":\"event\"}]}");
 }
 
+/* The last MAX_CALLS are there, whatever else is; and what is long gone is gone. */
 static void test_oldest_goes_first(void **state)
 {
 	struct timeline *t = *state;
-	char id[16];
+	char id[16], text[513];
 
-	for (int i = 0; i < MAX_CALLS; i++) {
+	memset(text, 'x', 512);
+	text[512] = '\0';
+	for (int i = 0; i < 1000; i++) {
 		snprintf(id, sizeof(id), "call %d", i);
-		add(t, id, i ? NULL : UUID_A, i, "event", NULL);
+		add(t, id, UUID_A, i, "event", text);
+		add(t, id, NULL, i, "end", NULL);
+		for (int j = i; j >= 0 && j > i - MAX_CALLS; j--) {
+			snprintf(id, sizeof(id), "call %d", j);
+			assert_true(knows(t, id, i));
+		}
 	}
-	add(t, "call 0", NULL, 5, "end", NULL); /* is not the oldest any more */
-	add(t, "one more", NULL, 6, "event", NULL);
-	assert_true(knows(t, "call 0", 6) && knows(t, UUID_A, 6));
-	assert_false(knows(t, "call 1", 6));
-	for (int i = 0; i < MAX_CALLS; i++) {
-		snprintf(id, sizeof(id), "new %d", i);
-		add(t, id, NULL, 7, "event", NULL);
-	}
-	assert_false(knows(t, "call 0", 7) || knows(t, UUID_A, 7) || knows(t, "one more", 7));
-	for (int i = 0; i < MAX_CALLS; i++) {
-		snprintf(id, sizeof(id), "new %d", i);
-		assert_true(knows(t, id, 7));
-	}
+	assert_false(knows(t, "call 0", 1000));
+	assert_false(knows(t, "call 500", 1000));
+}
+
+/* Callees of one call that come one after the other are one call. */
+static void test_a_hunt_group_is_one_call(void **state)
+{
+	struct timeline *t = *state;
+	char text[513];
+
+	memset(text, 'x', 512);
+	text[512] = '\0';
+	add(t, "old", UUID_A, 1, "event", NULL);
+	for (int i = 0; i < 200; i++)
+		add(t, "group", UUID_B, 1, "event", text);
+	assert_true(knows(t, "old", 1));
 }
 
 static void test_age(void **state)
@@ -141,6 +156,7 @@ static void test_age(void **state)
 	assert_false(knows(t, "old", MAX_AGE_MS + 1));
 	assert_false(knows(t, UUID_A, MAX_AGE_MS + 1));
 	assert_true(knows(t, "young", MAX_AGE_MS + 1));
+	assert_false(knows(t, "young", 5000));
 	add(t, "young", NULL, 5000, "event", NULL); /* what it was is too old to be told */
 	expect(t, "young", 5000,
 		"{\"call\":\"young\",\"uuids\":[],\"timeline\":[{\"at_ms\":5000,\"ms\":0,"
@@ -175,24 +191,61 @@ static void test_fields(void **state)
 		"{\"at_ms\":8,\"ms\":1,\"what\":\"end\"}]}");
 }
 
-static void test_story_is_bounded(void **state)
+static void test_a_long_text_is_cut(void **state)
 {
 	struct timeline *t = *state;
 	struct buf out = {0};
-	char name[256];
+	char name[1001];
+	const char *device;
+	json_t *json;
 
-	memset(name, 'x', sizeof(name) - 1);
-	name[sizeof(name) - 1] = '\0';
-	for (int i = 0; i < 1000; i++)
-		add(t, "1", NULL, i, "event", name);
-	assert_true(timeline_write(t, "1", 1000, &out));
-	assert_in_range(out.len, 6000, 2 * 8192);
-	json_t *json = json_loads(buf_str(&out), 0, NULL);
+	for (size_t i = 0; i < 1000; i += 2)
+		memcpy(name + i, "\xc3\xab", 2);
+	name[1000] = '\0';
+	add(t, "1", NULL, 1, "event", name + 2);
+	add(t, "1", NULL, 1, "event", name);
+	add(t, "1", NULL, 1, "end", NULL);
+	assert_true(timeline_write(t, "1", 1, &out));
+	json = json_loads(buf_str(&out), 0, NULL); /* takes whole characters only */
 	assert_non_null(json);
-	size_t kept = json_array_size(json_object_get(json, "timeline"));
-	assert_int_equal(kept + (size_t)json_integer_value(json_object_get(json, "dropped")), 1000);
+	json_unpack(json, "{s:[{s:s}]}", "timeline", "device", &device);
+	assert_int_equal(strlen(device), 512);
 	json_decref(json);
 	buf_free(&out);
+}
+
+static void test_what_is_written_is_bounded(void **state)
+{
+	struct timeline *t = *state;
+	struct buf out = {0};
+	json_t *json;
+
+	for (int i = 0; i < 700; i++)
+		add(t, "1", NULL, i, i ? "event" : "first", NULL);
+	assert_true(timeline_write(t, "1", 700, &out));
+	json = json_loads(buf_str(&out), 0, NULL);
+	assert_non_null(json);
+	assert_int_equal(json_array_size(json_object_get(json, "timeline")), 500);
+	assert_int_equal(json_integer_value(json_object_get(json, "dropped")), 200);
+	json_decref(json);
+	buf_free(&out);
+}
+
+/* No call begins, so nothing counts as old: memory is bounded all the same. */
+static void test_memory_is_bounded(void **state)
+{
+	struct timeline *t = *state;
+	struct timeline_field fields[TIMELINE_FIELDS_MAX];
+	char text[513];
+
+	memset(text, 'x', 512);
+	text[512] = '\0';
+	for (int i = 0; i < TIMELINE_FIELDS_MAX; i++)
+		fields[i] = timeline_text("x", text);
+	add(t, "first", NULL, 1, "event", NULL);
+	for (int i = 0; i < 64 * 1024 * 1024 / (512 * TIMELINE_FIELDS_MAX); i++)
+		timeline_add(t, "1", NULL, 1, "event", fields, TIMELINE_FIELDS_MAX);
+	assert_false(knows(t, "first", 1));
 }
 
 static void test_no_room_at_all(void **state)
@@ -214,7 +267,10 @@ int main(void)
 		TEST(test_oldest_goes_first),
 		TEST(test_age),
 		TEST(test_fields),
-		TEST(test_story_is_bounded),
+		TEST(test_a_hunt_group_is_one_call),
+		TEST(test_a_long_text_is_cut),
+		TEST(test_what_is_written_is_bounded),
+		TEST(test_memory_is_bounded),
 		TEST(test_no_room_at_all),
 	};
 

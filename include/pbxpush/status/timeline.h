@@ -10,11 +10,15 @@
 #include <pbxpush/base/err.h>
 
 /*
- * What happened in each of the last calls, for `/calls/ID`: the last max_calls of them, no
- * older than max_age_ms since their last entry, each with a bounded story (entries beyond 8 KiB are
- * counted as `"dropped":N`, not kept) and up to 16 uuids. Callers keep numbers masked and names and
- * data out. Times are wall time in Unix ms.
+ * What happened in each call, for `/calls/ID`: of at least the last max_calls of them, as long as
+ * the last thing happened no more than max_age_ms ago, in 64 MiB at most. Things are written down
+ * one behind the other as they happen, in few instructions, for every call has several; who asks
+ * for a call, which is rare, has all of them looked through. Callers keep numbers masked and names
+ * and data out. Times are wall time in Unix ms.
  */
+#define TIMELINE_FIELDS_MAX 8
+#define TIMELINE_UUIDS_MAX  16
+
 struct timeline;
 
 /* ERR_INVAL when max_calls is 0. */
@@ -36,7 +40,7 @@ static inline struct timeline_field timeline_word(const char *name, const char *
 	return (struct timeline_field){.name = name, .text = word, .kind = TIMELINE_WORD};
 }
 
-/* Any text, which is copied. */
+/* Any text, which is copied, of 512 bytes at most. */
 static inline struct timeline_field timeline_text(const char *name, const char *text)
 {
 	return (struct timeline_field){.name = name, .text = text, .kind = TIMELINE_TEXT};
@@ -48,16 +52,16 @@ static inline struct timeline_field timeline_number(const char *name, int64_t nu
 }
 
 /*
- * Adds an entry to the story of a call (made known by its first entry): one write, for every call
- * has several and few are ever read. what: a word like "event" "decision" "push" "answer"
- * "register" "end", kept as a pointer too. uuid (as uuid_normalize() writes it) may be NULL once it is
- * known, several uuids may belong to a call. When memory is short the entry is lost.
+ * Adds an entry to the story of a call. what: a word like "event" "decision" "push" "answer"
+ * "register" "end", kept as a pointer too. uuid: with an entry that begins a call (or an attempt),
+ * as uuid_normalize() writes it, else NULL. Up to 8 fields. When memory is short the entry is lost.
  */
 void timeline_add(struct timeline *timeline, const char *call_id, const char *uuid, int64_t wall_ms,
 	const char *what, const struct timeline_field *fields, size_t count);
 
-/* Writes `{"call":…,"uuids":[…],"timeline":[{"at_ms":…,"ms":…,"what":…,…},…]}`; `ms` counts from
- * the first entry. id: Call-ID or uuid. False where it is unknown. */
+/* Writes `{"call":…,"uuids":[…],"timeline":[{"at_ms":…,"ms":…,"what":…,…},…]}`, uuids the newest
+ * first; `ms` counts from the first entry. Of more than 500 entries the first are left out, and
+ * counted as `"dropped":N`. id: Call-ID or uuid. False where it is unknown. */
 bool timeline_write(struct timeline *timeline, const char *id, int64_t now_ms, struct buf *out);
 
 #endif
