@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <pbxpush/base/buf.h>
+#include <pbxpush/base/scan.h>
 
 #define BUF_FIRST 256
 
@@ -123,32 +124,11 @@ static void buf_add_escape(struct buf *buf, unsigned char c)
 	buf_add(buf, text, 2);
 }
 
-/* How many bytes from text on need no escape. Eight at a time: each term is the well-known test for
- * a byte that is zero, or less than 0x20, in a word. */
-static size_t buf_plain_len(const char *text, size_t len)
-{
-	const uint64_t ones = UINT64_MAX / 255, high = ones * 0x80;
-	size_t at = 0;
-
-	for (; len - at >= 8; at += 8) {
-		uint64_t word, quote, backslash;
-
-		memcpy(&word, text + at, 8);
-		quote = word ^ ones * '"';
-		backslash = word ^ ones * '\\';
-		if (((word - ones * 0x20) | (quote - ones) | (backslash - ones)) & ~word & high)
-			break;
-	}
-	while (at < len && (unsigned char)text[at] >= 0x20 && text[at] != '"' && text[at] != '\\')
-		at++;
-	return at;
-}
-
 void buf_add_json_len(struct buf *buf, const char *text, size_t len)
 {
 	buf_add_char(buf, '"');
 	while (len) {
-		size_t plain = buf_plain_len(text, len);
+		size_t plain = scan_json_plain(text, len);
 
 		buf_add(buf, text, plain);
 		text += plain;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <pbxpush/base/log.h>
+#include <pbxpush/base/scan.h>
 
 #define LOG_RECORD_SIZE 4096
 #define LOG_HELD_SIZE   (4 * LOG_RECORD_SIZE)
@@ -115,6 +116,14 @@ static void log_clean(char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)text[i];
+		if (len - i >= 8) {
+			uint64_t word = scan_word(text + i);
+			if (!scan_has_below(word, 0x20) && !scan_has(word, 0x7f) &&
+				scan_is_ascii(word)) {
+				i += 7;
+				continue;
+			}
+		}
 		if (c < 0x20 || c == 0x7f)
 			text[i] = '?';
 		else if (c == 0xc2 && i + 1 < len && ((unsigned char)text[i + 1] & 0xe0) == 0x80)

@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <pbxpush/base/scan.h>
+
 #define JSON_MAX_DEPTH 512 /* of brackets; the stack is ours, the line is not */
 
 void json_reader_init(struct json_reader *reader, char *text, size_t len)
@@ -87,8 +89,7 @@ static bool read_string(struct json_reader *reader, struct json_value *out)
 
 	out->kind = KIND_STRING;
 	for (;;) {
-		while (at < reader->end && (unsigned char)*at >= 0x20 && *at != '"' && *at != '\\')
-			at++;
+		at += scan_json_plain(at, (size_t)(reader->end - at));
 		reader->at = at;
 		if (at == reader->end)
 			return fault(reader, "unfinished string");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#include <pbxpush/base/scan.h>
 #include <pbxpush/core/utf8.h>
 
 #define UTF8_REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
@@ -101,6 +102,12 @@ bool utf8_json_is_clean(const char *line, size_t len)
 	size_t plain = 0;
 
 	/* Nearly every line is printable ASCII without escapes, which nothing can be wrong with. */
+	for (; len - plain >= 8; plain += 8) {
+		uint64_t word = scan_word(line + plain);
+
+		if (scan_has_below(word, 0x20) || scan_has(word, '\\') || !scan_is_ascii(word))
+			break;
+	}
 	while (plain < len && text[plain] >= 0x20 && text[plain] < 0x80 && text[plain] != '\\')
 		plain++;
 	if (plain == len)

@@ -27,11 +27,17 @@
 
 static void sha1(const void *data, size_t len, uint8_t digest[20])
 {
-	static EVP_MD *algorithm; /* fetched once: OpenSSL 3 would look it up for every call */
+	/* made once: OpenSSL 3 would look the algorithm up for every call */
+	static EVP_MD_CTX *context;
+	static EVP_MD *algorithm;
 
-	if (!algorithm)
+	if (!context) {
+		context = EVP_MD_CTX_new();
 		algorithm = EVP_MD_fetch(NULL, "SHA1", NULL);
-	EVP_Digest(data, len, digest, NULL, algorithm, NULL);
+	}
+	EVP_DigestInit_ex2(context, algorithm, NULL);
+	EVP_DigestUpdate(context, data, len);
+	EVP_DigestFinal_ex(context, digest, NULL);
 }
 
 /* The C library asks the kernel each time; an apns-id needs 16 bytes. */
