@@ -21,9 +21,9 @@ struct target;
 #define PUSH_SHRUNK_MAX_BYTES 1024
 
 struct push_owner {
-	const char *call_id;  /* whose story the push belongs to, NULL: nobody's */
-	const char *user;           /* the AOR that the devices belong to */
-	int64_t read_us;            /* when the event was read */
+	const char *call_id; /* whose story the push belongs to, NULL: nobody's */
+	const char *user;    /* the AOR that the devices belong to */
+	int64_t read_us;     /* when the event was read */
 
 	/* Fills what depends on the event: priority, expiration, collapse id, payload (borrowed
 	 * until send() has returned). shrink: the payload was too large, make it smaller.

@@ -115,7 +115,7 @@ static void test_uuids(void **state)
 static void test_oldest_goes_first(void **state)
 {
 	struct timeline *t = *state;
-	char id[16], text[513];
+	char id[24], text[513];
 
 	memset(text, 'x', 512);
 	text[512] = '\0';
