@@ -11,7 +11,7 @@ bool flow_hook_wanted(const struct flow *flow)
 
 static void tell(struct flow *flow, struct hook_event *event)
 {
-	event->at_ms = flow->ports.wall_ms();
+	event->at_ms = flow->now_ms;
 	flow->ports.hook.tell(flow->ports.hook.self, event);
 }
 

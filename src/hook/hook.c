@@ -381,7 +381,7 @@ enum err hook_reconfigure(struct hook *hook, const struct hook_options *options)
 	hook->destination = destination;
 	/* Whatever was wrong may be right now. Each node moves up only, past those seen. */
 	for (size_t i = 1; i <= hook->waiting.count; i++)
-		heap_set(&hook->waiting, hook->waiting.nodes[i], 0);
+		heap_set(&hook->waiting, hook->waiting.nodes[i].node, 0);
 	hook->state = RECEIVER_UNTRIED;
 	hook->told = RECEIVER_UNTRIED;
 	hook->told_fault = RECEIVER_UNTRIED;
