@@ -128,7 +128,7 @@ static const struct option_spec options[] = {
 		.help = "http://[user:password@]host:port"},
 
 	{"kamailio", "evapi", OPTION_HOST, "", 0, TEXT_MAX, AT(kamailio_evapi),
-		.help = "connect to Kamailio's evapi"},
+		.help = "connect to Kamailio's evapi, e.g. 127.0.0.1:8448"},
 	{"asterisk", "fastagi", OPTION_HOST, "", 0, TEXT_MAX, AT(asterisk_fastagi), .planned = true,
 		.help = "serve FastAGI"},
 	{"asterisk", "ami", OPTION_HOST, "", 0, TEXT_MAX, AT(asterisk_ami), .planned = true,

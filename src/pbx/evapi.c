@@ -69,7 +69,9 @@ static bool peer_is_loopback(int fd)
 		return true; /* it has gone already */
 	if (peer.ss_family == AF_INET)
 		return ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
-	return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+	return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) ||
+	       (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) &&
+		       v6->sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
 }
 
 /* The one place where the state changes. What is said again and again is said once. */

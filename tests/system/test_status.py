@@ -23,7 +23,7 @@ METRICS = (
     "pbxpush_pushes_total", "pbxpush_push_seconds", "pbxpush_send_seconds", "pbxpush_wake_seconds",
     "pbxpush_connections", "pbxpush_streams", "pbxpush_stream_limit", "pbxpush_goaway_total",
     "pbxpush_retries_total", "pbxpush_provider_token_age_seconds", "pbxpush_directory_devices",
-    "pbxpush_clients", "process_cpu_seconds_total", "process_resident_memory_bytes",
+    "pbxpush_clients", "pbxpush_evapi_connected", "process_cpu_seconds_total", "process_resident_memory_bytes",
     "process_virtual_memory_bytes", "process_start_time_seconds", "process_open_fds",
     "process_max_fds")
 LABELS = {
