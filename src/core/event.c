@@ -433,6 +433,7 @@ static enum err parse_line(
 /* The copy of the line that the event's strings lie in. */
 struct event_line {
 	size_t shares;
+	struct call_event kept;
 	char text[];
 };
 
@@ -465,9 +466,20 @@ struct call_event call_event_share(const struct call_event *event)
 	return *event;
 }
 
+struct call_event *call_event_keep(struct call_event *event)
+{
+	struct call_event *kept = &event->line->kept;
+
+	*kept = *event;
+	event->line = NULL;
+	return kept;
+}
+
 void call_event_free(struct call_event *event)
 {
-	if (event->line && !--event->line->shares)
-		free(event->line);
+	struct event_line *line = event->line;
+
 	event->line = NULL;
+	if (line && !--line->shares)
+		free(line);
 }

@@ -239,17 +239,6 @@ static bool is_silenced(const struct callee *callee)
 	return dnd;
 }
 
-/* The event moves over to the callee. */
-static enum err keep_event(struct callee *callee, struct request *request)
-{
-	callee->event = malloc(sizeof(*callee->event));
-	if (!callee->event)
-		return ERR_NOMEM;
-	*callee->event = request->event;
-	request->event.line = NULL; /* what the handler borrowed from it lives on there */
-	return ERR_OK;
-}
-
 /* So that the same call without its `started_ms` does not pass for a new one. */
 static void remember_stale(struct flow *flow, struct request *request, const char *user,
 	const char *uuid, const struct call_times *times)
@@ -293,8 +282,9 @@ static void handle_new_call(
 	}
 	callee->decided = decision->verdict;
 	callee->rule = decision->rule;
-	if (decision->ring &&
-		(keep_event(callee, request) || targets_make(flow, callee, decided.dnd_counts))) {
+	if (decision->ring) /* what was borrowed from it lives on there */
+		callee->event = call_event_keep(&request->event);
+	if (decision->ring && targets_make(flow, callee, decided.dnd_counts)) {
 		callee->decided = VERDICT_UNREACHABLE;
 		callee->rule = RULE_OVERLOADED;
 	}

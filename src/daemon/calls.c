@@ -126,7 +126,6 @@ void callee_free_event(struct callee *callee)
 	if (!callee->event)
 		return;
 	call_event_free(callee->event);
-	free(callee->event);
 	callee->event = NULL;
 }
 

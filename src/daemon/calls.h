@@ -46,7 +46,7 @@ struct callee {
 	enum rule rule;
 	char *silenced; /* number of the caller whom do-not-disturb kept out, owned, or NULL */
 	struct call_event
-		*event;  /* owned, while pushes or news may still be written from it, else NULL */
+		*event;  /* kept, while pushes or news may still be written from it, else NULL */
 	int64_t read_us; /* when the event was read */
 	int64_t started_ms, deadline_ms, deadline_us, ended_ms;
 	int64_t forget_us; /* when an ended, or an answered one whose end was lost, is forgotten */

@@ -220,7 +220,7 @@ static void contacts_are_a_list(void **state)
 static void a_share_outlives_the_event(void **state)
 {
 	const char *line = "{'event':'call','call':'c','to':'1'}";
-	struct call_event event, share;
+	struct call_event event, share, *kept;
 	struct event_error error;
 
 	(void)state;
@@ -229,6 +229,12 @@ static void a_share_outlives_the_event(void **state)
 	call_event_free(&event);
 	call_event_free(&event);
 	assert_string_equal(share.call, "c");
+	kept = call_event_keep(&share);
+	call_event_free(&share);
+	assert_string_equal(kept->call, "c");
+	share = call_event_share(kept);
+	call_event_free(kept);
+	assert_string_equal(share.to, "1");
 	call_event_free(&share);
 }
 

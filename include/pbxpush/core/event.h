@@ -212,7 +212,11 @@ enum err call_event_parse(
 /* A copy that shares the text; each is freed. */
 struct call_event call_event_share(const struct call_event *event);
 
-/* Leaves an event that may be freed again. */
+/* Moves the event, which has no kept copy yet, to the heap: there is room for it beside its line.
+ * What is returned ends with its own call_event_free(). */
+struct call_event *call_event_keep(struct call_event *event);
+
+/* Leaves an event that may be freed again, unless it was a kept one. */
 void call_event_free(struct call_event *event);
 
 static inline bool event_has(const struct call_event *event, enum event_field field)
