@@ -41,9 +41,8 @@ void evapi_frame_add(struct buf *out, const char *text, size_t len)
 	id_end = memmem(text, len, ok, sizeof(ok) - 1);
 	id_len = id_end && id_end - text <= ID_MAX_BYTES ? (int)(id_end - text) : 1;
 	int error_len = snprintf(error, sizeof(error),
-		"%.*s\"ok\":false,\"error\":\"too-long\",\"field\":null,\"message\":\"the reply "
-		"has "
-		"%zu bytes, of which Kamailio's evapi takes %zu\"}",
+		"%.*s\"ok\":false,\"error\":\"too-long\",\"field\":null,\"message\":"
+		"\"the reply has %zu bytes, of which Kamailio's evapi takes %zu\"}",
 		id_len, text, len, EVAPI_FRAME_MAX_BYTES);
 	frame_add(out, error, (size_t)error_len);
 }

@@ -20,7 +20,7 @@
 #define LINK_KEEP_BYTES       ((size_t)64 * 1024) /* of an empty output, for the next replies */
 #define LINK_MAX_OWED         65536
 #define LINK_EVENTS_A_TURN    256
-#define LINK_PIECE_BYTES      ((size_t)32 * 1024) /* below a segment of loopback */
+#define LINK_PIECE_BYTES      ((size_t)32 * 1024) /* one segment on loopback */
 
 struct evapi_link {
 	struct event_base *base;
