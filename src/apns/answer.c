@@ -274,7 +274,8 @@ static void on_answered(
 		connection_record(connection)->good++;
 		pool_is_good(route, connection);
 	}
-	snprintf(result.reason, sizeof(result.reason), "%s", outcome.reason);
+	if (outcome.reason[0])
+		snprintf(result.reason, sizeof(result.reason), "%s", outcome.reason);
 	if (!strcmp(stream->apns_id, delivery->apns_id)) /* as it always is */
 		memcpy(result.apns_id, delivery->apns_id, sizeof(result.apns_id));
 	else

@@ -10,7 +10,8 @@ static bool aor_put(char *out, size_t *len, char c)
 {
 	unsigned char byte = (unsigned char)c;
 
-	if (byte <= 0x20 || byte == 0x7f || strchr("<>\"", c) || *len + 1 >= AOR_SIZE)
+	if (byte <= 0x20 || byte == 0x7f || c == '<' || c == '>' || c == '"' ||
+		*len + 1 >= AOR_SIZE)
 		return false;
 	out[(*len)++] = c;
 	return true;

@@ -162,6 +162,8 @@ bool number_is_withheld(const char *text)
 		"", "anonymous", "restricted", "private", "unavailable"};
 	struct sip_uri uri;
 
+	if (number_is_digit(text[0]) || text[0] == '+') /* most are */
+		return false;
 	sip_uri_split(text, &uri);
 	/* RFC 3323 4.1.1.3; with another host it is a user who happens to have this name. */
 	if (uri.host_len && !number_part_is(uri.host, uri.host_len, "anonymous.invalid"))

@@ -99,7 +99,7 @@ char sip_uri_user_char(const struct sip_uri *uri, size_t *at)
 	static const char *const escapes[] = {"%2B", "%23", "%2A"};
 	const char *text = uri->user + *at;
 
-	for (size_t i = 0; i < 3 && uri->user_len - *at >= 3; i++) {
+	for (size_t i = 0; *text == '%' && i < 3 && uri->user_len - *at >= 3; i++) {
 		if (!strncasecmp(text, escapes[i], 3)) {
 			*at += 3;
 			return "+#*"[i];

@@ -26,7 +26,7 @@ static void uuid_write(const uint8_t *bytes, int version, char out[UUID_SIZE])
 			byte = (byte & 0x0f) | version << 4;
 		else if (i == 8)
 			byte = (byte & 0x3f) | 0x80;
-		if (uuid_is_hyphen(at))
+		if (i == 4 || i == 6 || i == 8 || i == 10)
 			out[at++] = '-';
 		out[at++] = hex[byte >> 4];
 		out[at++] = hex[byte & 15];

@@ -42,11 +42,11 @@ void token_unpack(const uint8_t *key, size_t len, char out[PUSH_TOKEN_SIZE])
 	static const char hex[] = "0123456789abcdef";
 	size_t digits = len ? (len - 1) * 2 - key[0] : 0;
 
-	for (size_t i = 0; i < digits; i++) {
-		uint8_t byte = key[1 + i / 2];
-		out[i] = hex[i % 2 ? byte & 15 : byte >> 4];
+	for (size_t i = 0; i < digits; i += 2) {
+		out[i] = hex[key[1 + i / 2] >> 4];
+		out[i + 1] = hex[key[1 + i / 2] & 15];
 	}
-	out[digits] = '\0';
+	out[digits] = '\0'; /* of an odd number the last was one too many */
 }
 
 /* ---- layout ---- */

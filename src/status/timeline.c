@@ -50,6 +50,8 @@ struct timeline {
 	int64_t max_age_ms;
 	TAILQ_HEAD(chunk_list, chunk) chunks; /* the oldest first */
 	size_t chunk_count, calls;
+	char last_id[TEXT_MAX_BYTES];
+	uint64_t last_hash;  /* of last_id: things come in runs */
 	uint64_t last_begun; /* a hunt group's users follow one another and are one call */
 };
 
@@ -150,10 +152,25 @@ static char *pack_field(char *out, const struct timeline_field *field)
 	return packed.kind == TIMELINE_TEXT ? pack(out, text, packed.value.len) : out;
 }
 
+static uint64_t timeline_hash(struct timeline *timeline, const char *call_id)
+{
+	size_t len;
+
+	if (!strcmp(call_id, timeline->last_id))
+		return timeline->last_hash;
+	len = strlen(call_id);
+	timeline->last_hash = map_hash(call_id, len);
+	if (len >= sizeof(timeline->last_id))
+		len = 0;
+	memcpy(timeline->last_id, call_id, len);
+	timeline->last_id[len] = '\0';
+	return timeline->last_hash;
+}
+
 void timeline_add(struct timeline *timeline, const char *call_id, const char *uuid, int64_t wall_ms,
 	const char *what, const struct timeline_field *fields, size_t count)
 {
-	struct entry entry = {.call = map_hash(call_id, strlen(call_id)),
+	struct entry entry = {.call = timeline_hash(timeline, call_id),
 		.at_ms = wall_ms,
 		.what = what,
 		.begins = uuid != NULL,
