@@ -81,7 +81,7 @@ def test_who_waits_is_not_cut_and_who_dawdles_is():
         reply = poll.answer(START_S).json
         assert (reply["verdict"], reply["rule"]) == ("unreachable", "no-register"), reply
         assert time.monotonic() - start > 11.9, "it waited as long as it wanted"
-        wait_until(lambda: lab.daemon.status()["clients"] == 1, what="only the poll is left")
+        wait_until(lambda: lab.daemon.status()["clients"] == 2, what="the poll and lab.events")
 
 
 def test_client_leaves_while_it_waits():
