@@ -145,13 +145,17 @@ static enum http_line content_length(struct http_head *head, struct span value)
 	return HTTP_LINE_MORE;
 }
 
+/* The same twice is harmless: Asterisk's CURLOPT(httpheader) adds one each time that it is set. */
 static enum http_line authorization(struct http_head *head, struct span value)
 {
-	if (head->authorized)
+	char credentials[sizeof(head->credentials)] = "";
+
+	if (value.len < sizeof(credentials))
+		span_copy(value, credentials, sizeof(credentials));
+	if (head->authorized && strcmp(head->credentials, credentials) != 0)
 		return refuse(head, HTTP_STATUS_BAD_REQUEST, "two Authorization fields");
 	head->authorized = true;
-	if (value.len < sizeof(head->credentials))
-		span_copy(value, head->credentials, sizeof(head->credentials));
+	strcpy(head->credentials, credentials);
 	return HTTP_LINE_MORE;
 }
 
