@@ -127,6 +127,7 @@ static bool connection_serve(struct http_connection *connection)
 	exchange = service->serve(service->self, connection, connection->tag, &connection->body);
 	if (connection->state == HTTP_STATE_SERVE)
 		connection->exchange = exchange;
+	buf_free(&connection->body); /* one who waits for minutes needs it no more */
 	return false;
 }
 

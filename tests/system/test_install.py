@@ -26,6 +26,8 @@ FILES = {
     "usr/share/doc/pbxpush/pbxpush.conf.example": 0o644, "usr/share/doc/pbxpush/README.md": 0o644,
     **{f"usr/share/doc/pbxpush/payload/{path.name}": 0o644
        for path in (ROOT / "conf/payload").iterdir()},
+    **{f"usr/share/doc/pbxpush/pbx/generic/{path.name}": 0o644 if path.suffix == ".conf" else 0o755
+       for path in (ROOT / "conf/pbx/generic").iterdir()},
 }
 
 

@@ -1,15 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# Wakes the phones of a user who is called, and waits until one has registered: for any PBX, dialplan
-# or script that can run a program and look at its exit status.
+# Wakes the phones of a user who is called, and waits until one has registered: for any PBX,
+# dialplan or script that can run a program and look at its exit status.
 #
 #     PBXPUSH_TO=1001 PBXPUSH_CALL=$call_id PBXPUSH_FROM_NUMBER=$number PBXPUSH_FROM_NAME=$name \
 #         pbxpush-call.sh
 #     printf '%s\n' "to=1001" "call=$call_id" "from-name=$name" | pbxpush-call.sh -
 #
-# Callers choose their names, and Call-IDs and numbers, too. So these come in the environment or, with
-# `-`, as lines on standard input, and never on a command line that a shell reads.
+# Callers choose their names, and Call-IDs and numbers, too. So these come in the environment or,
+# with `-`, as lines on standard input, and never on a command line that a shell reads.
 #
 #     PBXPUSH_TO           to=           the called user
 #     PBXPUSH_CALL         call=         Call-ID, or what the PBX calls this call
@@ -18,12 +18,12 @@
 #     PBXPUSH_WAIT_MS      wait-ms=      how long to wait for a phone (15000)
 #     PBXPUSH_EVENTS                     the event socket (/run/pbxpush/events.sock)
 #
-# Exit status, as pbxpushctl has it: 0 a phone has registered: dial; 1 this user must not ring; 3 there
-# is nothing to wake, no phone came, or the call is over; anything else: go on as if there were no
-# pbxpush. An absent daemon costs nothing, one that hangs 0.3 s. Standard output has the last reply.
+# Exit status, as pbxpushctl has it: 0 a phone has registered: dial; 1 this user must not ring;
+# 3 nothing can be woken, no phone came, or the call is over; anything else: go on as if there were
+# no pbxpush. An absent daemon costs nothing, one that hangs 0.3 s. Standard output has the reply.
 #
-# Tell the rest with `pbxpushctl`: `register USER --contact …` when the PBX sees a REGISTER, without
-# which nobody is waited for with success, `answer CALL` and `end CALL`.
+# Tell the rest with pbxpushctl: `register USER --contact …` when the PBX sees a REGISTER, for that
+# is what is waited for, `answer CALL` and `end CALL`.
 set -u
 
 verdict_s=0.3
