@@ -154,6 +154,7 @@ install: all ## install; an existing configuration stays as it is
 	install -D -m 0644 conf/pbxpush.conf $(DOC)/pbxpush.conf.example
 	install -D -m 0644 README.md $(DOC)/README.md
 	install -D -m 0644 -t $(DOC)/payload conf/payload/*
+	install -D -m 0644 -t $(DOC)/app conf/app/*
 	install -D -m 0755 -t $(DOC)/pbx/generic conf/pbx/generic/*.sh conf/pbx/generic/*.py
 	install -D -m 0644 -t $(DOC)/pbx/generic conf/pbx/generic/*.conf
 	install -D -m 0644 -t $(MAN)/man8 src/man/pbxpushd.8 src/man/pbxpushctl.8
