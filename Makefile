@@ -18,7 +18,7 @@ DEBS       := gcc clang clang-format libclang-rt-14-dev pkg-config libnghttp2-de
               libcmocka-dev python3 python3-h2 cppcheck openssl ca-certificates curl man-db procps systemd
 
 WARN       := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wswitch-enum
-CFLAGS     ?= -O2 -g
+CFLAGS     ?= -O3 -g
 HARDEN     := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 LDHARDEN   := -pie -Wl,-z,relro,-z,now,--as-needed
 ifdef SAN

@@ -12,7 +12,6 @@
 
 #define COLUMNS_MAX 24
 #define NESTING_MAX 4
-#define KEY_SIZE    96
 /* Unix times in ms are above this since 2001; no duration we show is. */
 #define UNIX_MS_MIN 1000000000000
 
@@ -277,18 +276,20 @@ static bool is_table(const json_t *value)
 static void each_line(const json_t *object, const char *prefix, int depth,
 	void (*fn)(void *arg, const char *key, const json_t *value), void *arg)
 {
-	char full[KEY_SIZE];
+	struct buf full = {0};
 	const char *key;
 	json_t *value;
 
 	json_object_foreach((json_t *)object, key, value)
 	{
-		snprintf(full, sizeof(full), "%s%s%s", prefix, *prefix ? " " : "", key);
+		buf_reset(&full);
+		buf_printf(&full, "%s%s%s", prefix, *prefix ? " " : "", key);
 		if (json_is_object(value) && depth < NESTING_MAX)
-			each_line(value, full, depth + 1, fn, arg);
+			each_line(value, buf_str(&full), depth + 1, fn, arg);
 		else
-			fn(arg, full, value);
+			fn(arg, buf_str(&full), value);
 	}
+	buf_free(&full);
 }
 
 struct lines {
