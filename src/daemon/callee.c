@@ -7,6 +7,10 @@
 
 #include <pbxpush/base/log.h>
 
+/* So many wait for one call (it and its repeats); who comes then is told at once how it stands. All
+ * of them are looked at whenever something happens to the call. */
+#define WAITERS_MAX 64
+
 /* A phone in alert mode was told of a call that is over: it stops repeating, and gets the
  * closing alert. */
 static void close_alert(struct flow *flow, struct callee *callee, struct target *target)
@@ -94,7 +98,7 @@ enum err callee_add_waiter(struct flow *flow, struct callee *callee, struct requ
 	if (!waiter)
 		return ERR_NOMEM;
 	*waiter = (struct waiter){.to = request->to,
-		.wait = event->wait,
+		.wait = callee->waiter_count < WAITERS_MAX ? event->wait : WAIT_VERDICT,
 		.duplicate = duplicate,
 		.until_us = deadline_us};
 	if (event_has(event, FIELD_WAIT_MS) &&
@@ -105,6 +109,7 @@ enum err callee_add_waiter(struct flow *flow, struct callee *callee, struct requ
 	if (event->device)
 		waiter->device = memcpy(waiter->text + id_size, event->device, device_size);
 	STAILQ_INSERT_TAIL(&callee->waiters, waiter, entry);
+	callee->waiter_count++;
 	flow->waiting++;
 	return ERR_OK;
 }
@@ -166,6 +171,7 @@ static void answer_waiter(
 			(const char *const[]){verdict_name(reply->verdict), rule});
 		log_outcome(flow, callee, reply);
 	}
+	callee->waiter_count--;
 	flow->waiting--;
 	free(waiter);
 }

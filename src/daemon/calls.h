@@ -61,6 +61,7 @@ struct callee {
 	int64_t wake_ms;
 	char *contact; /* of that REGISTER or that phone, owned, or NULL */
 	STAILQ_HEAD(, waiter) waiters;
+	size_t waiter_count;
 	char user[];
 };
 

@@ -10,7 +10,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import harness  # noqa: E402
-from harness import Lab, App, jwt  # noqa: E402
+from harness import Lab, App, jwt, wait_until  # noqa: E402
 
 import os
 import stat
@@ -22,9 +22,12 @@ SECOND = App(bundle="com.example.second")
 
 
 def kept(lab):
-    files = list(lab.place.path.glob("provider-token-*"))
-    assert len(files) == 1, files
-    return files[0]
+    """The one file that the token is kept in; it is written beside the calls."""
+    def files():
+        return [file for file in lab.place.path.glob("provider-token-*")
+                if not file.name.endswith(".new")]
+    file, = wait_until(files, what="a kept token")
+    return file
 
 
 def test_one_token_for_all_connections_apps_and_restarts():
