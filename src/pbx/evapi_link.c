@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,6 +165,9 @@ static void link_read(struct evapi_link *link)
 		link_fail(link, "closed by Kamailio");
 		return;
 	}
+	/* Kamailio leaves Nagle's algorithm on: what it says next waits for this acknowledgement,
+	 * 40 ms where no reply is due at once. The kernel forgets the option, so each time. */
+	setsockopt(link->fd, IPPROTO_TCP, TCP_QUICKACK, &(int){1}, sizeof(int));
 	netstring_reader_fill(&link->in, (size_t)len);
 	link->read_us = clock_mono_us();
 	link_take_events(link);
