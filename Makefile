@@ -16,6 +16,8 @@ PKGS       := libnghttp2 libcrypto libssl jansson libevent libevent_pthreads sql
 DEBS       := gcc clang clang-format libclang-rt-14-dev pkg-config libnghttp2-dev libssl-dev \
               libjansson-dev libevent-dev libsqlite3-dev libinih-dev libcurl4-openssl-dev \
               libcmocka-dev python3 python3-h2 cppcheck openssl ca-certificates curl man-db procps systemd
+# What the tests with real PBXes need besides.
+E2E_DEBS   := kamailio kamailio-extra-modules
 
 WARN       := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wswitch-enum
 CFLAGS     ?= -O3 -g
@@ -54,8 +56,8 @@ FLOW       := $(patsubst tests/flow/%.c,$(BUILD)/flow/%,$(FLOW_SRC))
 BENCH      := $(BUILD)/load
 C_FILES     = $(shell find src include tests -name '*.[ch]')
 
-.PHONY: all programs tests help demo bench check check-layers check-format deps lint format install \
-        uninstall clean
+.PHONY: all programs tests help demo bench e2e check check-layers check-format deps lint format \
+        install uninstall clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -118,7 +120,13 @@ bench: deps ## measure speed and memory beside h2load (build/bench.json)
 	@$(MAKE) --no-print-directory $(JOBS) programs $(SIMULATOR) $(BENCH)
 	@PBXPUSH_BUILD=$(BUILD) python3 tests/bench/bench.py
 
+e2e: DEBS += $(E2E_DEBS)
+e2e: deps ## calls to sleeping phones through a real Kamailio
+	@$(MAKE) --no-print-directory $(JOBS) programs $(SIMULATOR)
+	@PBXPUSH_BUILD=$(BUILD) python3 tests/run.py tests/e2e/
+
 # Strict builds with both compilers, then every test under ASan and UBSan.
+check: DEBS += $(E2E_DEBS)
 check: deps ## run every test (what CI runs)
 	@$(MAKE) --no-print-directory check-layers check-format lint
 	@$(MAKE) --no-print-directory $(JOBS) STRICT=1 CC=gcc BUILD=$(BUILD)/gcc programs
@@ -157,6 +165,7 @@ install: all ## install; an existing configuration stays as it is
 	install -D -m 0644 -t $(DOC)/app conf/app/*
 	install -D -m 0755 -t $(DOC)/pbx/generic conf/pbx/generic/*.sh conf/pbx/generic/*.py
 	install -D -m 0644 -t $(DOC)/pbx/generic conf/pbx/generic/*.conf
+	install -D -m 0644 -t $(DOC)/pbx/kamailio conf/pbx/kamailio/*
 	install -D -m 0644 -t $(MAN)/man8 src/man/pbxpushd.8 src/man/pbxpushctl.8
 	install -D -m 0644 -t $(MAN)/man5 src/man/pbxpush.conf.5
 	install -D -m 0644 systemd/pbxpush.sysusers $(DESTDIR)$(SYSUSERS)/pbxpush.conf

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Runs every test: the unit and flow programs of a build, and the scenarios in tests/system.
+"""Runs every test: the unit and flow programs of a build, the scenarios in tests/system, and those
+with real PBXes in tests/e2e.
 
     tests/run.py [-j N] [WORD ...]      only files whose path holds one of the words
 
@@ -26,6 +27,7 @@ OUTPUT_SHOWN = 30000  # the last characters of a failed file
 PASSED = re.compile(r"^\[ +OK \] \w+", re.M)
 FAILED = re.compile(r"^\[  FAILED  \] (\w+)$", re.M)
 SKIPPED = re.compile(r"^\[  SKIPPED \] (.+)", re.M)
+NOTE = re.compile(r"^\[  NOTE    \] (.+)", re.M)
 UNITTEST = re.compile(r"^Ran (\d+) tests? in .*\n\n(?:OK|FAILED)(?: \((.*)\))?", re.M)
 
 
@@ -69,6 +71,8 @@ def report(path, status, output, seconds):
     print(text + (f"  ({failed} failed)" if failed else ""), flush=True)
     for line in skipped:
         print(f"        skipped: {line}")
+    for line in NOTE.findall(output):
+        print(f"        {line}")
     if failed:
         print(f"--- {name}, exit status {status}:\n{output[-OUTPUT_SHOWN:]}---", flush=True)
     return passed, failed
@@ -79,7 +83,8 @@ def find(build, words):
         build / folder / source.stem for folder in ("unit", "flow")
         for source in sorted((ROOT / "tests" / folder).glob("*.c"))
         if folder == "unit" or source.stem.startswith("test_")]
-    scenarios = sorted((ROOT / "tests/system").glob("test_*.py"))
+    scenarios = [path for folder in ("e2e", "system")
+                 for path in sorted((ROOT / "tests" / folder).glob("test_*.py"))]
     # Scenarios first: they take longest, and the short ones fill up the end.
     return [path for path in [*scenarios, *programs]
             if not words or any(word in os.path.relpath(path, ROOT) for word in words)]

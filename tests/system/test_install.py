@@ -24,10 +24,10 @@ FILES = {
     "usr/share/man/man5/pbxpush.conf.5": 0o644, "usr/lib/sysusers.d/pbxpush.conf": 0o644,
     "lib/systemd/system/pbxpushd.service": 0o644,
     "usr/share/doc/pbxpush/pbxpush.conf.example": 0o644, "usr/share/doc/pbxpush/README.md": 0o644,
-    **{f"usr/share/doc/pbxpush/{folder}/{path.name}": 0o644
-       for folder in ("payload", "app") for path in (ROOT / "conf" / folder).iterdir()},
-    **{f"usr/share/doc/pbxpush/pbx/generic/{path.name}": 0o644 if path.suffix == ".conf" else 0o755
-       for path in (ROOT / "conf/pbx/generic").iterdir()},
+    **{f"usr/share/doc/pbxpush/{path.relative_to(ROOT / 'conf')}":
+       0o755 if path.suffix in (".sh", ".py") else 0o644
+       for folder in ("payload", "app", "pbx") for path in (ROOT / "conf" / folder).rglob("*")
+       if path.is_file()},
 }
 
 
