@@ -59,7 +59,7 @@ class Kamailio(Program):
             + f'include_file "{config}"\n')
         self.port = port
         super().__init__(place, name, [
-            "kamailio", "-f", path, "-DD", "-E", "-n", "4", "-m", "128", "-M", "16",
+            "setsid", "kamailio", "-f", path, "-DD", "-E", "-n", "4", "-m", "128", "-M", "16",
             "-l", f"udp:127.0.0.1:{port}", "-Y", self.run, "-P", self.run / "pid", "-w", self.run])
         self.wait_ready()
         # Transactions that are over stay for a while, and a test waits until all have gone.
@@ -81,6 +81,11 @@ class Kamailio(Program):
     def shared(self, name):
         """The value of a $shv()."""
         return int(re.search(r"value: (-?\d+)", self.rpc("pv.shvGet", name).stdout)[1])
+
+    def kill(self):
+        """A crash of all its processes."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
     def complaints(self):
         return [line for line in self.stderr().splitlines()
