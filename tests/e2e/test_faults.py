@@ -63,6 +63,8 @@ def test_daemon_restarted_while_a_phone_wakes():
         stage.wait_pushes(1)
         wait_until(lambda: stage.lab.daemon.metric("pbxpush_pushes_total", result="accepted") == 1,
                    what="the push is accepted")
+        wait_until(lambda: stage.lab.daemon.metric("pbxpush_events_total", event="call") == 2,
+                   what="Kamailio waits for the phone, and is told how it stands")
         stage.lab.clients.clear()
         stage.lab.restart_daemon()
         stage.wait_connected()
@@ -159,6 +161,7 @@ def test_daemon_stopped_while_it_decides():
             call.cancel()
             assert call.wait("failed").status == 487, call.responses
             seconds_to(stage.caller.call("1001"), 480)
+        wait_until(lambda: stage.kamailio.shared("pbxpush_late") == 0, what="pbxpushd is back")
         stage.wait_state(call, "cancelled")
         talk(stage.caller.call("1002"), phones[2])
         assert not stage.pushes(phones[0]) and not stage.pushes(phones[1])
