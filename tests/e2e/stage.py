@@ -179,6 +179,12 @@ class Stage:
         wait_until(lambda: self.kamailio.shared("pbxpush_up") == 1, START_S,
                    "pbxpushd is connected to Kamailio")
 
+    def kill_daemon(self):
+        """A crash. What it has not read becomes a reset of the connection, which Kamailio logs."""
+        self.lab.daemon.kill()
+        self.lab.clients.clear()
+        self.expected.append("cannot read the client message")
+
     # ---- who takes part ----
 
     def add_caller(self, user):

@@ -19,6 +19,25 @@ def seconds_to(call, status):
     return call.ended_s - call.sent_s
 
 
+def wait_decided(stage):
+    """Until Kamailio has the verdict on the one call, and has asked how the waking goes."""
+    wait_until(lambda: stage.lab.daemon.metric("pbxpush_events_total", event="call") == 2,
+               what="Kamailio waits for the phone")
+
+
+def test_daemon_killed_before_its_verdict():
+    """It is back before Kamailio goes on without it, and is asked again."""
+    with Stage(defines={"PBXPUSH_LATE_MS": 10000}) as stage:
+        phone = stage.iphone("1001")
+        stage.lab.daemon.send_signal(signal.SIGSTOP)
+        call = stage.caller.call("1001")
+        wait_until(lambda: call.responses == [100], what="Kamailio has the INVITE")
+        stage.kill_daemon()
+        stage.lab.start_daemon()
+        talk(call, phone)
+        stage.wait_pushes(1)
+
+
 def test_daemon_killed_while_a_phone_wakes():
     """The phone finds its call all the same. The new daemon is asked to wake it once more, since
     nobody knows whether the old one did; the uuid is the same, so nothing rings twice."""
@@ -27,9 +46,9 @@ def test_daemon_killed_while_a_phone_wakes():
         phone.wakes = False
         call = stage.caller.call("1001")
         stage.wait_pushes(1)
-        stage.lab.daemon.kill()
+        wait_decided(stage)
+        stage.kill_daemon()
         stage.lab.start_daemon()
-        stage.lab.clients.clear()
         stage.wait_pushes(2)
         phone.wake()
         talk(call, phone)
@@ -44,7 +63,8 @@ def test_daemon_killed_and_away():
         phone.wakes = second.wakes = False
         call = stage.caller.call("1001")
         stage.wait_pushes(2)
-        stage.lab.daemon.kill()
+        wait_decided(stage)
+        stage.kill_daemon()
         phone.answers = False
         phone.wake()
         phone.wait_ring()
@@ -63,9 +83,7 @@ def test_daemon_restarted_while_a_phone_wakes():
         stage.wait_pushes(1)
         wait_until(lambda: stage.lab.daemon.metric("pbxpush_pushes_total", result="accepted") == 1,
                    what="the push is accepted")
-        wait_until(lambda: stage.lab.daemon.metric("pbxpush_events_total", event="call") == 2,
-                   what="Kamailio waits for the phone, and is told how it stands")
-        stage.lab.clients.clear()
+        wait_decided(stage)
         stage.lab.restart_daemon()
         stage.wait_connected()
         phone.wake()
