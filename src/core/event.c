@@ -460,9 +460,21 @@ enum err call_event_parse(
 	return out->line ? parse_line(out->line->text, len, out, error) : ERR_NOMEM;
 }
 
+struct event_line *event_line_hold(struct event_line *line)
+{
+	line->shares++;
+	return line;
+}
+
+void event_line_release(struct event_line *line)
+{
+	if (line && !--line->shares)
+		free(line);
+}
+
 struct call_event call_event_share(const struct call_event *event)
 {
-	event->line->shares++;
+	event_line_hold(event->line);
 	return *event;
 }
 
@@ -480,6 +492,5 @@ void call_event_free(struct call_event *event)
 	struct event_line *line = event->line;
 
 	event->line = NULL;
-	if (line && !--line->shares)
-		free(line);
+	event_line_release(line);
 }

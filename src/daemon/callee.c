@@ -90,24 +90,21 @@ size_t callee_set_state(
 enum err callee_add_waiter(struct flow *flow, struct callee *callee, struct request *request,
 	const struct call_event *event, bool duplicate)
 {
-	size_t id_size = request->id ? strlen(request->id) + 1 : 0;
-	size_t device_size = event->device ? strlen(event->device) + 1 : 0;
-	struct waiter *waiter = malloc(sizeof(*waiter) + id_size + device_size);
+	struct waiter *waiter = &callee->first_waiter;
 	int64_t deadline_us = callee->deadline_us;
 
-	if (!waiter)
+	if (waiter->line && !(waiter = malloc(sizeof(*waiter))))
 		return ERR_NOMEM;
 	*waiter = (struct waiter){.to = request->to,
+		.id = request->id,
+		.device = event->device,
+		.line = event_line_hold(request->line),
 		.wait = callee->waiter_count < WAITERS_MAX ? event->wait : WAIT_VERDICT,
 		.duplicate = duplicate,
 		.until_us = deadline_us};
 	if (event_has(event, FIELD_WAIT_MS) &&
 		event->wait_ms < (deadline_us - request->read_us) / 1000)
 		waiter->until_us = request->read_us + event->wait_ms * 1000;
-	if (request->id)
-		waiter->id = memcpy(waiter->text, request->id, id_size);
-	if (event->device)
-		waiter->device = memcpy(waiter->text + id_size, event->device, device_size);
 	STAILQ_INSERT_TAIL(&callee->waiters, waiter, entry);
 	callee->waiter_count++;
 	flow->waiting++;
@@ -173,7 +170,10 @@ static void answer_waiter(
 	}
 	callee->waiter_count--;
 	flow->waiting--;
-	free(waiter);
+	event_line_release(waiter->line);
+	waiter->line = NULL;
+	if (waiter != &callee->first_waiter)
+		free(waiter);
 }
 
 static bool waiter_is_ready(struct flow *flow, struct callee *callee, const struct waiter *waiter,

@@ -22,12 +22,12 @@
 struct waiter {
 	STAILQ_ENTRY(waiter) entry;
 	struct reply_to to;
-	const char *id;     /* JSON text of the event's id, or NULL */
-	const char *device; /* report this device only, or NULL */
+	const char *id;          /* JSON text of the event's id, or NULL */
+	const char *device;      /* report this device only, or NULL */
+	struct event_line *line; /* which both are parts of */
 	enum wait_mode wait;
 	int64_t until_us;
 	bool duplicate;
-	char text[]; /* what id and device point to */
 };
 
 struct callee {
@@ -61,6 +61,7 @@ struct callee {
 	int64_t wake_ms;
 	char *contact; /* of that REGISTER or that phone, owned, or NULL */
 	STAILQ_HEAD(, waiter) waiters;
+	struct waiter first_waiter; /* in use where its line is set; most calls have no other */
 	size_t waiter_count;
 	char user[];
 };

@@ -247,7 +247,6 @@ static void on_line(void *self, struct reply_to to, enum client_role role, const
 {
 	struct flow *flow = self;
 	struct request request = {.to = to, .read_us = read_us, .outcome = "ok"};
-	struct call_event held = {0};
 	struct event_error error;
 	enum err err;
 
@@ -257,7 +256,7 @@ static void on_line(void *self, struct reply_to to, enum client_role role, const
 	if (err == ERR_NOMEM)
 		event_error_set(&error, EVENT_OVERLOADED, NULL, "out of memory");
 	else
-		held = call_event_share(&request.event); /* the handler may part with its own */
+		request.line = event_line_hold(request.event.line);
 	request.id = request.event.id;
 	if (err) {
 		reply_error(flow, &request, &error);
@@ -266,7 +265,7 @@ static void on_line(void *self, struct reply_to to, enum client_role role, const
 		handle_event(flow, &request, role);
 	}
 	call_event_free(&request.event);
-	call_event_free(&held);
+	event_line_release(request.line);
 }
 
 static void on_too_long(void *self, struct reply_to to)

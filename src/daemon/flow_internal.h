@@ -55,6 +55,7 @@ struct flow {
 struct request {
 	struct reply_to to;
 	struct call_event event;
+	struct event_line *line; /* of the event, whatever the handler does with that */
 	const char *id; /* JSON text, NULL where absent; borrowed from the event, for the handler */
 	int64_t read_us;
 	const char *outcome; /* for the metric: "ok", or the name of the error */

@@ -336,6 +336,7 @@ void handle_news(struct flow *flow, struct request *request)
 		return;
 	}
 	item->request = *request; /* the event moves over */
+	item->request.line = NULL;
 	request->event.line = NULL;
 	item->request.id = item->id;
 	item->owner.call_id = event->call;

@@ -209,7 +209,12 @@ void event_error_set(struct event_error *error, enum event_error_code code, cons
 enum err call_event_parse(
 	const char *line, size_t len, struct call_event *out, struct event_error *error);
 
-/* A copy that shares the text; each is freed. */
+/* Keeps what an event points to when the event itself is freed or handed on. */
+struct event_line *event_line_hold(struct event_line *line);
+/* Accepts NULL. */
+void event_line_release(struct event_line *line);
+
+/* A copy that shares the line; each is freed. */
 struct call_event call_event_share(const struct call_event *event);
 
 /* Moves the event, which has no kept copy yet, to the heap: there is room for it beside its line.
