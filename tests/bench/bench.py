@@ -125,6 +125,7 @@ def sample_body(path):
 
 
 def run_h2load(lab, connections, in_flight, count):
+    """in_flight: on all connections together."""
     app = lab.app
     paths = lab.place / "paths"
     paths.write_text("".join(f"https://{lab.simulator.address}/3/device/{harness.token(n)}\n"
@@ -133,7 +134,7 @@ def run_h2load(lab, connections, in_flight, count):
     headers = {"authorization": f"bearer {token}", "apns-topic": f"{app.bundle}.voip",
                "apns-id": "dee93b65-8ddf-49b4-a2d7-fbcb3d792e88", "apns-push-type": "voip",
                "apns-priority": "10", "apns-expiration": "0"}
-    argv = ["h2load", "-n", count, "-c", connections, "-m", in_flight, "-d", lab.place / "body",
+    argv = ["h2load", "-n", count, "-c", connections, "-m", in_flight // connections, "-d", lab.place / "body",
             "-i", paths]
     for name, value in headers.items():
         argv += ["-H", f"{name}: {value}"]
@@ -186,7 +187,7 @@ def measure_rate(arguments):
     with harness.Lab(log=False, start=False) as lab:
         result["payload_bytes"] = sample_body(lab.place / "body")
         for connections, in_flight in ((1, 500), (4, 500)):
-            found = compare(lab, connections, in_flight // connections)
+            found = compare(lab, connections, in_flight)
             limit, ours, life = found["h2load"], found["pbxpushd"], found["life"]
             name = f"{connections} connection{'s' * (connections > 1)}, {in_flight} in flight"
             result["rows"] += [
