@@ -286,8 +286,7 @@ static const struct callee *find_by_call(const struct call *call, const char *us
 	return best;
 }
 
-static const struct callee *find_by_uuid(
-	const struct flow *flow, const char *text, const char *user)
+static const struct callee *find_by_uuid(struct flow *flow, const char *text, const char *user)
 {
 	const struct callee *callee = NULL, *best = NULL;
 	char uuid[UUID_SIZE];

@@ -13,7 +13,6 @@ enum err calls_init(struct calls *calls, size_t expected)
 		return ERR_NOMEM;
 	map_reserve(&calls->by_id, expected);
 	map_reserve(&calls->by_user, expected);
-	map_reserve(&calls->by_uuid, expected);
 	return ERR_OK;
 }
 
@@ -83,12 +82,32 @@ struct callee *calls_of_user(
 	return node ? map_entry(node, struct callee, by_user) : NULL;
 }
 
-struct callee *calls_of_uuid(
-	const struct calls *calls, const char *uuid, const struct callee *after)
+static void add_uuid(struct calls *calls, struct callee *callee)
+{
+	map_add(&calls->by_uuid, &callee->by_uuid, map_hash(callee->uuid, strlen(callee->uuid)));
+}
+
+static void add_uuids(struct calls *calls)
+{
+	struct callee *callee;
+
+	map_reserve(&calls->by_uuid, calls->by_user.count);
+	TAILQ_FOREACH (callee, &calls->live, of_age)
+		add_uuid(calls, callee);
+	TAILQ_FOREACH (callee, &calls->ended, of_age)
+		add_uuid(calls, callee);
+	calls->has_uuids = true;
+}
+
+struct callee *calls_of_uuid(struct calls *calls, const char *uuid, const struct callee *after)
 {
 	size_t len = strlen(uuid);
-	struct map_node *node = after ? map_find_next(&after->by_uuid, uuid, len, uuid_equal)
-				      : map_find(&calls->by_uuid, uuid, len, uuid_equal);
+	struct map_node *node;
+
+	if (!calls->has_uuids)
+		add_uuids(calls);
+	node = after ? map_find_next(&after->by_uuid, uuid, len, uuid_equal)
+		     : map_find(&calls->by_uuid, uuid, len, uuid_equal);
 
 	return node ? map_entry(node, struct callee, by_uuid) : NULL;
 }
@@ -113,7 +132,8 @@ struct callee *calls_add_callee(struct calls *calls, struct call *call, const ch
 	callee->state = CALL_RINGING;
 	STAILQ_INIT(&callee->waiters);
 	map_add(&calls->by_user, &callee->by_user, map_hash(user, strlen(user)));
-	map_add(&calls->by_uuid, &callee->by_uuid, map_hash(uuid, strlen(uuid)));
+	if (calls->has_uuids)
+		add_uuid(calls, callee);
 	TAILQ_INSERT_TAIL(&call->callees, callee, of_call);
 	TAILQ_INSERT_TAIL(&calls->live, callee, of_age);
 	calls->live_count++;
@@ -159,7 +179,8 @@ void calls_remove_callee(struct calls *calls, struct callee *callee)
 	}
 	calls->answered_count -= callee->state == CALL_ANSWERED;
 	map_remove(&calls->by_user, &callee->by_user);
-	map_remove(&calls->by_uuid, &callee->by_uuid);
+	if (calls->has_uuids)
+		map_remove(&calls->by_uuid, &callee->by_uuid);
 	heap_remove(&calls->due, &callee->due);
 	TAILQ_REMOVE(&call->callees, callee, of_call);
 	for (size_t i = 0; i < callee->target_count; i++)

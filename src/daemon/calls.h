@@ -81,7 +81,9 @@ struct call {
 };
 
 struct calls {
-	struct map by_id, by_user, by_uuid;
+	struct map by_id, by_user;
+	struct map by_uuid; /* of those who ask by uuid: kept from the first who does */
+	bool has_uuids;
 	struct callee_list live, ended; /* oldest first */
 	size_t live_count, answered_count, ended_count;
 	struct heap due;  /* of callees */
@@ -104,8 +106,7 @@ struct callee *call_find_callee(const struct call *call, const char *user, int a
 /* The first, or with `after` the next, callee of a user in any call; of a uuid likewise. */
 struct callee *calls_of_user(
 	const struct calls *calls, const char *user, const struct callee *after);
-struct callee *calls_of_uuid(
-	const struct calls *calls, const char *uuid, const struct callee *after);
+struct callee *calls_of_uuid(struct calls *calls, const char *uuid, const struct callee *after);
 
 /* Adds a ringing callee. user and uuid are copied. NULL: no memory. */
 struct callee *calls_add_callee(struct calls *calls, struct call *call, const char *user,

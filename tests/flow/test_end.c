@@ -319,7 +319,20 @@ static const struct scenario scenarios[] = {
 	 "< ok call=c1 uuid=b1b2b665-ac81-531c-a831-60e2d9c03e1b state=ringing "
 	 "expires_ms=$now+30000 device=null\n"
 	 "> call-state uuid=00000000-0000-0000-0000-000000000000\n"
-	 "< ok call=null state=unknown expires_ms=null device=null\n"},
+	 "< ok call=null state=unknown expires_ms=null device=null\n"
+	 /* uuids are kept from the first question on: calls that come and go are known too */
+	 "> call c2 1001 wait=verdict uuid=00000000-0000-4000-8000-000000000002\n"
+	 "push a\n"
+	 "< push one:pending\n"
+	 "> call-state uuid=00000000-0000-4000-8000-000000000002\n"
+	 "< ok call=c2 state=ringing\n"
+	 "> end c1\n"
+	 "< ok\n"
+	 "> call-state uuid=b1b2b665-ac81-531c-a831-60e2d9c03e1b\n"
+	 "< ok call=c1 state=cancelled\n"
+	 "wait 121s\n"
+	 "> call-state uuid=b1b2b665-ac81-531c-a831-60e2d9c03e1b\n"
+	 "< ok state=unknown\n"},
 	{"call-state with `to`, and without: who tells most\n"
 	 "phone 1001 one a\n"
 	 "phone 1002 two b\n"
