@@ -3,8 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/listener.h>
 
@@ -16,17 +18,33 @@
 #define HTTP_REFUSED_MAX 32 /* connections that are being told so; beyond it they are closed */
 #define HTTP_PAUSE_US    100000
 
+/* The connection that has been idle longest. One whose request waits in the kernel only looks idle:
+ * in a crowd many of them connect and ask before the first is read. */
+static struct http_connection *server_find_idle(const struct http_server *server)
+{
+	struct http_connection *connection;
+
+	TAILQ_FOREACH (connection, &server->idle, idle_link) {
+		char byte;
+		int fd = bufferevent_getfd(connection->io);
+		if (recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
+			return connection;
+	}
+	return NULL;
+}
+
 static void server_accept(struct evconnlistener *listener, evutil_socket_t fd,
 	struct sockaddr *peer, int peer_len, void *arg)
 {
 	struct http_server *server = arg;
 	size_t max = server->limits.max_connections;
+	struct http_connection *idle;
 	const char *refusal = NULL;
 
 	(void)listener, (void)peer, (void)peer_len;
 	server->starved = false;
-	if (server->count >= max && !TAILQ_EMPTY(&server->idle))
-		http_connection_free(TAILQ_FIRST(&server->idle));
+	if (server->count >= max && (idle = server_find_idle(server)))
+		http_connection_free(idle);
 	if (server->count >= max) {
 		if (!server->full)
 			log_warning("http", "%zu clients are connected, more are turned away",

@@ -146,6 +146,15 @@ def test_max_clients():
         assert lab.events.ask(event="ping")["event"] == "pong", "the event socket counts for itself"
 
 
+def test_crowd_that_asks_before_it_is_read():
+    """Nobody who has sent a request is taken for idle: each is served, or told that it is not."""
+    with HttpLab(events={"max-clients": 3}) as lab:
+        with lab.daemon.asleep():
+            crowd = [lab.http().send(request(PING)) for _ in range(5)]
+        answers = [http.answer() for http in crowd]
+        assert [answer and answer.status for answer in answers] == [200] * 3 + [503] * 2, answers
+
+
 def test_client_that_does_not_read():
     with HttpLab() as lab:
         before = lab.daemon.metric("process_resident_memory_bytes")
