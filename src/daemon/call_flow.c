@@ -172,8 +172,8 @@ static void tell_target(struct flow *flow, const struct callee *callee, const st
 }
 
 /* Answers a call that gets no place in the table: ended before it came, or no room. */
-static void answer_unplaced(struct flow *flow, struct request *request, const char *uuid,
-	enum verdict verdict, enum rule rule)
+static void answer_unplaced(struct flow *flow, struct request *request, const char *user,
+	const char *uuid, enum verdict verdict, enum rule rule)
 {
 	struct reply_call reply = {
 		.call = request->event.call, .uuid = uuid, .verdict = verdict, .rule = rule};
@@ -181,8 +181,7 @@ static void answer_unplaced(struct flow *flow, struct request *request, const ch
 	buf_reset(&flow->out);
 	reply_write_call(request->id, &reply, &flow->out);
 	flow_reply(request->to, &flow->out);
-	metrics_add(flow->ports.metrics, METRIC_VERDICTS, 1,
-		(const char *const[]){verdict_name(verdict), rule_name(rule)});
+	call_tell_verdict(flow, user, request->event.attempt, request->read_us, &reply);
 }
 
 static void start_pushes(struct flow *flow, struct callee *callee)
@@ -272,12 +271,12 @@ static void handle_new_call(
 	if (decision->verdict == VERDICT_ENDED) {
 		if (decision->rule == RULE_STALE && !call)
 			remember_stale(flow, request, user, uuid, &times);
-		answer_unplaced(flow, request, uuid, decision->verdict, decision->rule);
+		answer_unplaced(flow, request, user, uuid, decision->verdict, decision->rule);
 		return;
 	}
 	callee = flow->stopping ? NULL : place(flow, request, call, user, uuid, &times);
 	if (!callee) {
-		answer_unplaced(flow, request, uuid, VERDICT_UNREACHABLE, RULE_OVERLOADED);
+		answer_unplaced(flow, request, user, uuid, VERDICT_UNREACHABLE, RULE_OVERLOADED);
 		return;
 	}
 	callee->decided = decision->verdict;
@@ -296,7 +295,7 @@ static void handle_new_call(
 	if (callee_add_waiter(flow, callee, request, event, false)) {
 		callee->decided = VERDICT_UNREACHABLE;
 		callee->rule = RULE_OVERLOADED;
-		answer_unplaced(flow, request, uuid, VERDICT_UNREACHABLE, RULE_OVERLOADED);
+		answer_unplaced(flow, request, user, uuid, VERDICT_UNREACHABLE, RULE_OVERLOADED);
 	}
 	if (callee->decided == VERDICT_PUSH)
 		start_pushes(flow, callee);
@@ -319,7 +318,8 @@ void handle_call(struct flow *flow, struct request *request)
 		return;
 	}
 	if (callee_add_waiter(flow, callee, request, event, true)) {
-		answer_unplaced(flow, request, callee->uuid, VERDICT_UNREACHABLE, RULE_OVERLOADED);
+		answer_unplaced(
+			flow, request, user, callee->uuid, VERDICT_UNREACHABLE, RULE_OVERLOADED);
 		return;
 	}
 	callee_settle(flow, callee);

@@ -124,8 +124,8 @@ static void add_number(struct buf *line, const char *name, int64_t value)
 }
 
 /* The outcome line: fixed fields in a fixed order, one for each answered `call` event. */
-static void log_outcome(
-	struct flow *flow, const struct callee *callee, const struct reply_call *reply)
+static void log_outcome(struct flow *flow, const char *user, int64_t attempt, int64_t read_us,
+	const struct reply_call *reply)
 {
 	struct buf *line = &flow->line;
 	int64_t accepted = 0;
@@ -135,39 +135,42 @@ static void log_outcome(
 	for (size_t i = 0; i < reply->device_count; i++)
 		accepted += reply->devices[i].result == DEVICE_ACCEPTED;
 	buf_reset(line);
-	add_word(line, "call=", flow_word(callee->call->id));
-	add_word(line, " to=", flow_shown(flow, callee->user));
-	add_number(line, " attempt=", callee->attempt);
-	add_word(line, " uuid=", callee->uuid);
+	add_word(line, "call=", flow_word(reply->call));
+	add_word(line, " to=", flow_shown(flow, user));
+	add_number(line, " attempt=", attempt);
+	add_word(line, " uuid=", reply->uuid);
 	add_word(line, " verdict=", verdict_name(reply->verdict));
 	add_word(line, " rule=", reply->rule ? rule_name(reply->rule) : "-");
 	add_number(line, " devices=", (int64_t)reply->device_count);
 	add_number(line, " accepted=", accepted);
-	add_number(line, " ms=", (flow->now_us - callee->read_us) / 1000);
+	add_number(line, " ms=", (flow->now_us - read_us) / 1000);
 	if (!line->failed)
 		log_text(LOG_LEVEL_INFO, "call", line->data, line->len);
+}
+
+void call_tell_verdict(struct flow *flow, const char *user, int64_t attempt, int64_t read_us,
+	const struct reply_call *reply)
+{
+	const char *verdict = verdict_name(reply->verdict), *rule = rule_name(reply->rule);
+	const struct timeline_field fields[] = {
+		timeline_word("verdict", verdict),
+		timeline_word("rule", rule),
+	};
+
+	flow_story(flow, reply->call, NULL, "reply", fields, LENGTH(fields));
+	metrics_add(flow->ports.metrics, METRIC_VERDICTS, 1, (const char *const[]){verdict, rule});
+	log_outcome(flow, user, attempt, read_us, reply);
 }
 
 static void answer_waiter(
 	struct flow *flow, struct callee *callee, struct waiter *waiter, struct reply_call *reply)
 {
-	const char *rule = rule_name(reply->rule);
-
 	reply->duplicate = waiter->duplicate;
 	buf_reset(&flow->out);
 	reply_write_call(waiter->id, reply, &flow->out);
 	flow_reply(waiter->to, &flow->out);
-	if (!waiter->duplicate) {
-		const struct timeline_field fields[] = {
-			timeline_word("verdict", verdict_name(reply->verdict)),
-			timeline_word("rule", rule),
-		};
-
-		flow_story(flow, callee->call->id, NULL, "reply", fields, LENGTH(fields));
-		metrics_add(flow->ports.metrics, METRIC_VERDICTS, 1,
-			(const char *const[]){verdict_name(reply->verdict), rule});
-		log_outcome(flow, callee, reply);
-	}
+	if (!waiter->duplicate)
+		call_tell_verdict(flow, callee->user, callee->attempt, callee->read_us, reply);
 	callee->waiter_count--;
 	flow->waiting--;
 	event_line_release(waiter->line);

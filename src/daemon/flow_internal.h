@@ -119,6 +119,10 @@ void callee_tidy(struct flow *flow, struct callee *callee);
 enum err callee_add_waiter(struct flow *flow, struct callee *callee, struct request *request,
 	const struct call_event *event, bool duplicate);
 
+/* What a `call` was answered: for its story, the figures and the log. read_us: when it came. */
+void call_tell_verdict(struct flow *flow, const char *user, int64_t attempt, int64_t read_us,
+	const struct reply_call *reply);
+
 /* Answers every waiter whose time has come, and says when the callee is due again. */
 void callee_settle(struct flow *flow, struct callee *callee);
 

@@ -3,6 +3,7 @@
 """Calls that live for a while: wait modes, duplicates, several phones, and how a call ends."""
 
 import pathlib
+import re
 import sys
 import time
 
@@ -318,6 +319,9 @@ def test_too_many_calls():
         register(lab, "a", A)
         rules = [lab.events.ask(event="call", call=f"c{n}", to="1001")["rule"] for n in range(12)]
         assert rules == [None] * 10 + ["overloaded"] * 2, rules
+        # and whoever asks why it did not ring finds the reason
+        assert "rule overloaded" in lab.ctl("explain", "c11").stdout
+        assert re.search(r"call=c11 .* verdict=unreachable rule=overloaded", lab.daemon.stderr())
         lab.events.ask(event="end", call="c3")
         # the oldest remembered one makes room
         assert lab.events.ask(event="call", call="new", to="1001")["verdict"] == "push"
