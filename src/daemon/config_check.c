@@ -183,6 +183,20 @@ static void check_loopback(struct loader *loader, const char *section, const cha
 			section, address);
 }
 
+/* In whatever spelling: localhost is 127.0.0.1. */
+static void check_same_address(struct loader *loader)
+{
+	const struct config *config = loader->config;
+	struct sockaddr_storage events, status;
+	socklen_t len;
+
+	if (!loopback_parse(config->events_http, &events, &len) &&
+		!loopback_parse(config->status_http, &status, &len) &&
+		!memcmp(&events, &status, len))
+		config_fault(loader, line_of(loader, "status", "http"),
+			"[events] and [status] name the same address %s", config->status_http);
+}
+
 static void fault_token(void *arg, int token_line, const char *what)
 {
 	struct loader *loader = arg;
@@ -308,9 +322,7 @@ void config_check(struct loader *loader)
 			"[events] and [status] name the same socket %s", config->events_socket);
 	check_loopback(loader, "events", config->events_http);
 	check_loopback(loader, "status", config->status_http);
-	if (config->events_http[0] && !strcmp(config->events_http, config->status_http))
-		config_fault(loader, line_of(loader, "status", "http"),
-			"[events] and [status] name the same address %s", config->events_http);
+	check_same_address(loader);
 	check_tokens(loader);
 	check_users(loader, "allow-users", config->events_allow);
 	check_users(loader, "admin-users", config->events_admin);

@@ -35,7 +35,7 @@ enum err hook_check_url(const char *url, char *why, size_t why_size)
 	curl_url_get(parsed, CURLUPART_HOST, &host, 0);
 	curl_url_get(parsed, CURLUPART_USER, &user, 0);
 	curl_url_get(parsed, CURLUPART_PASSWORD, &password, 0);
-	if (code || !scheme || !host) {
+	if (code || !scheme) {
 		snprintf(why, why_size, "must be a URL: %s", curl_url_strerror(code));
 		goto out;
 	}
@@ -43,7 +43,9 @@ enum err hook_check_url(const char *url, char *why, size_t why_size)
 		snprintf(why, why_size, "must be without user and password: use token-file");
 		goto out;
 	}
-	if (strcmp(scheme, "https") != 0 && (strcmp(scheme, "http") != 0 || !is_loopback(host))) {
+	/* file:// has no host */
+	if (strcmp(scheme, "https") != 0 &&
+		(strcmp(scheme, "http") != 0 || !host || !is_loopback(host))) {
 		snprintf(why, why_size,
 			"must be https://..., or http:// with a loopback address (127.0.0.1, "
 			"[::1], localhost)");

@@ -305,6 +305,11 @@ static const struct {
 	{"one address for two", APP "[events]\nhttp = [::1]:1\n[status]\nhttp = [::1]:1\n",
 		"8: [events] and [status] name the same address [::1]:1\n"
 		"6: [events] http = \"[::1]:1\": needs http-token-file, too\n"},
+	{"… in two spellings",
+		APP "[events]\nhttp = localhost:1\nhttp-token-file = tokens\n"
+		    "[status]\nhttp = 127.0.0.1:01\n",
+		"9: [events] and [status] name the same address 127.0.0.1:01\n"
+		"7: [events] http-token-file = \"FOLDER/tokens\": No such file or directory\n"},
 	{"token file that is missing",
 		APP "[events]\nhttp = 127.0.0.1:1\nhttp-token-file = tokens\n",
 		"7: [events] http-token-file = \"FOLDER/tokens\": No such file or directory\n"},

@@ -41,7 +41,7 @@ static void urls(void **state)
 		{"https://user:secret@pbx.example.com/", "token-file"},
 		{"https://user@pbx.example.com/", "token-file"},
 		{"ftp://pbx.example.com/", "https://"},
-		{"file:///etc/passwd", "must be"},
+		{"file:///etc/passwd", "https://"},
 		{"unix:/run/hook.sock", "must be"},
 		{"pbx.example.com/hook", "URL"},
 		{"//pbx.example.com/hook", "URL"},
