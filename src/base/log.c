@@ -131,13 +131,22 @@ static void log_clean(char *text, size_t len)
 	}
 }
 
+/* A pipe takes more than PIPE_BUF in parts: a signal ends it in between, and another thread's record
+ * would get in (pipe(7)). */
 static void log_out(const char *text, size_t len)
 {
+	static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
 	int saved = errno;
-	/* A log that cannot be written has nobody left to tell. */
-	ssize_t written = write(STDERR_FILENO, text, len);
+	ssize_t written;
 
-	(void)written;
+	pthread_mutex_lock(&one_at_a_time);
+	for (; len; len -= (size_t)written) {
+		written = write(STDERR_FILENO, text, len);
+		if (written <= 0) /* a log that cannot be written has nobody left to tell */
+			break;
+		text += written;
+	}
+	pthread_mutex_unlock(&one_at_a_time);
 	errno = saved;
 }
 
@@ -155,7 +164,7 @@ void log_hold(void (*wanted)(void *arg), void *arg)
 	log_held.arg = arg;
 }
 
-/* One write(2) a record, or for many: lines of several threads never mix. */
+/* One log_out() a record, or for many: lines of several threads never mix. */
 static void log_end(enum log_level level, char *record, size_t len)
 {
 	log_clean(record, len);

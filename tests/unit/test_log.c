@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -8,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,6 +29,7 @@ static void log_in_child(enum journal journal, void (*fn)(void), char *out, size
 	ssize_t got;
 
 	assert_int_equal(pipe(fds), 0);
+	fcntl(fds[1], F_SETPIPE_SZ, 4096); /* one who writes much has to wait */
 	pid_t pid = fork();
 	assert_true(pid >= 0);
 	if (!pid) {
@@ -183,6 +188,68 @@ static void hold_much(void)
 	log_flush();
 }
 
+static void *write_warnings(void *arg)
+{
+	char text[101] = "";
+
+	memset(text, 'x', sizeof(text) - 1);
+	for (int i = 0; i < 500; i++)
+		log_warning("m", "%s", text);
+	return arg;
+}
+
+static void on_alarm(int signal)
+{
+	(void)signal;
+}
+
+/* The pipe is full most of the time, and a signal ends what write(2) has begun. */
+static void hold_much_in_trouble(void)
+{
+	const struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+	const struct itimerval often = {.it_interval.tv_usec = 100, .it_value.tv_usec = 100};
+	pthread_t thread;
+
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+	pthread_create(&thread, NULL, write_warnings, NULL);
+	hold_much();
+	pthread_join(thread, NULL);
+}
+
+/* The line that begins at `at` has this prefix and 100 times x. Returns where the next one begins,
+ * NULL where it is another. */
+static const char *skip_line(const char *at, const char *prefix)
+{
+	size_t len = strlen(prefix);
+
+	if (strncmp(at, prefix, len) != 0 || strspn(at + len, "x") != 100 || at[len + 100] != '\n')
+		return NULL;
+	return at + len + 101;
+}
+
+static void test_lines_are_whole(void **state)
+{
+	static char out[300000];
+	size_t held = 0, others = 0;
+	const char *next;
+
+	(void)state;
+	log_in_child(JOURNAL_OURS, hold_much_in_trouble, out, sizeof(out));
+	for (const char *at = out; *at; at = next) {
+		next = skip_line(at, "<6>info m: ");
+		held += next != NULL;
+		if (next)
+			continue;
+		next = skip_line(at, "<4>warning m: ");
+		others++;
+		if (!next)
+			fail_msg("broken: %.300s", at);
+	}
+	assert_int_equal(held, 1000);
+	assert_int_equal(others, 500);
+}
+
 static void test_nothing_held_is_lost(void **state)
 {
 	static char out[200000];
@@ -246,6 +313,7 @@ int main(void)
 		cmocka_unit_test(test_long_record_is_cut),
 		cmocka_unit_test(test_held),
 		cmocka_unit_test(test_nothing_held_is_lost),
+		cmocka_unit_test(test_lines_are_whole),
 		cmocka_unit_test(test_errno_is_kept),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
