@@ -244,6 +244,8 @@ struct story {
 	const char *uuids[TIMELINE_UUIDS_MAX]; /* the oldest first */
 	size_t uuid_count, entries;
 	int64_t first_ms, last_ms;
+	struct walk first;    /* at its first entry */
+	const char *namesake; /* Call-ID of the newest call that has what was asked for as uuid */
 };
 
 static void story_add_uuid(struct story *story, const char *uuid)
@@ -255,38 +257,31 @@ static void story_add_uuid(struct story *story, const char *uuid)
 		story->uuids[story->uuid_count++] = uuid;
 }
 
+/* One look at everything is all that a call's answer takes, or two where it was asked for by uuid:
+ * 64 MiB are 10 ms, and calls wait meanwhile. */
 static bool story_find(
-	const struct timeline *timeline, const char *call_id, int64_t now_ms, struct story *out)
+	const struct timeline *timeline, const char *id, int64_t now_ms, struct story *out)
 {
-	struct story story = {.call = map_hash(call_id, strlen(call_id)), .call_id = call_id};
+	struct story story = {.call = map_hash(id, strlen(id)), .call_id = id};
 	struct walk walk = {0};
+	char uuid[UUID_SIZE];
+	bool is_uuid = uuid_normalize(id, uuid);
 
 	while (walk_next(timeline, &walk)) {
+		if (is_uuid && walk.uuid && !strcmp(walk.uuid, uuid))
+			story.namesake = walk.call_id;
 		if (walk.entry.call != story.call)
 			continue;
-		if (!story.entries++)
+		if (!story.entries++) {
+			story.first = walk;
 			story.first_ms = walk.entry.at_ms;
+		}
 		story.last_ms = walk.entry.at_ms;
 		if (walk.uuid)
 			story_add_uuid(&story, walk.uuid);
 	}
 	*out = story;
 	return story.entries && now_ms - story.last_ms <= timeline->max_age_ms;
-}
-
-/* The Call-ID of the newest call with this uuid, or NULL. */
-static const char *find_uuid(const struct timeline *timeline, const char *text)
-{
-	struct walk walk = {0};
-	const char *found = NULL;
-	char uuid[UUID_SIZE];
-
-	if (!uuid_normalize(text, uuid))
-		return NULL;
-	while (walk_next(timeline, &walk))
-		if (walk.uuid && !strcmp(walk.uuid, uuid))
-			found = walk.call_id;
-	return found;
 }
 
 static const char *write_field(const char *at, struct buf *out)
@@ -328,16 +323,14 @@ static void write_entry(const struct walk *walk, int64_t first_ms, struct buf *o
 static void write_entries(
 	const struct timeline *timeline, const struct story *story, size_t skip, struct buf *out)
 {
-	struct walk walk = {0};
+	struct walk walk = story->first;
 	const char *comma = "";
 
-	while (walk_next(timeline, &walk)) {
+	for (size_t left = story->entries; left; walk_next(timeline, &walk)) {
 		if (walk.entry.call != story->call)
 			continue;
-		if (skip) {
-			skip--;
+		if (left-- > story->entries - skip)
 			continue;
-		}
 		buf_add_str(out, comma);
 		comma = ",";
 		write_entry(&walk, story->first_ms, out);
@@ -350,11 +343,9 @@ bool timeline_write(struct timeline *timeline, const char *id, int64_t now_ms, s
 	size_t dropped;
 
 	timeline_forget_old(timeline, now_ms);
-	if (!story_find(timeline, id, now_ms, &story)) {
-		id = find_uuid(timeline, id);
-		if (!id || !story_find(timeline, id, now_ms, &story))
-			return false;
-	}
+	if (!story_find(timeline, id, now_ms, &story) &&
+		(!story.namesake || !story_find(timeline, story.namesake, now_ms, &story)))
+		return false;
 	dropped = story.entries > STORY_MAX ? story.entries - STORY_MAX : 0;
 	buf_add_str(out, "{\"call\":");
 	buf_add_json(out, story.call_id);
