@@ -160,11 +160,11 @@ enum err schedule_parse(
 	json_t *root = json_loads(windows, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, NULL);
 	enum err err = ERR_INVAL;
 
-	if (zone_name) {
-		err = parse_schedule(zone_name, root, out, error);
-	} else if (json_is_array(root) && !json_array_size(root)) {
+	if (json_is_array(root) && !json_array_size(root)) {
 		*out = (struct schedule){0};
 		err = ERR_OK;
+	} else if (zone_name) {
+		err = parse_schedule(zone_name, root, out, error);
 	} else {
 		event_error_set(error, EVENT_MISSING_FIELD, "timezone",
 			"'dnd-schedule' needs 'timezone' for its windows");

@@ -331,6 +331,16 @@ static const struct scenario scenarios[] = {
 	 "> call c2 1001 wait=verdict\n"
 	 "push a\n"
 	 "< push iphone:pending\n"},
+	{"dnd-schedule: none is none, whatever its time zone\n"
+	 "phone 1001 iphone a\n"
+	 "> {'event':'dnd-schedule','user':'1001','timezone':'UTC','windows':[{'days':['mon','tue',"
+	 "'wed','thu','fri','sat','sun'],'from':'00:00','to':'00:00'}]}\n"
+	 "< ok\n"
+	 "> {'event':'dnd-schedule','user':'1001','timezone':'','windows':[]}\n"
+	 "< ok\n"
+	 "> call c1 1001 wait=verdict\n"
+	 "push a\n"
+	 "< push iphone:pending\n"},
 	{"call-waiting of a user beats that of the configuration\n"
 	 "phone 1001 iphone a\n"
 	 "> answer c0 1001\n"

@@ -34,9 +34,9 @@ struct schedule {
 /*
  * Takes the fields `timezone` (NULL where absent) and `windows` (JSON) of the event, e.g.
  * [{"days":["mon","fri"],"from":"22:00","to":"07:00"}]; to "24:00" is the midnight at the end of
- * the day. An empty array gives count 0 and needs no time zone. ERR_INVAL with `error` filled, and *out untouched, for
- * anything else: field names the part (`windows.from`), the message the window and what is wrong
- * with it.
+ * the day. An empty array gives count 0, whatever the time zone. ERR_INVAL with `error` filled, and
+ * *out untouched, for anything else: field names the part (`windows.from`), the message the window
+ * and what is wrong with it.
  */
 enum err schedule_parse(const char *zone_name, const char *windows, struct schedule *out,
 	struct event_error *error);
