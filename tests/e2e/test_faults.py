@@ -205,7 +205,7 @@ def test_kamailio_restarted():
         talk(caller.call("1002"), second)
         # a clean stop, too
         phone.sleep(gone=False)
-        stage.kamailio.stop(signal.SIGTERM)
+        stage.kamailio.end()
         stage.start_kamailio()
         stage.wait_connected()
         talk(caller.call("1001"), phone, number=1)
