@@ -37,7 +37,12 @@ class Network:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         sock.bind(("127.0.0.1", port))
         sock.setblocking(False)
-        self.do(lambda: self.selector.register(sock, selectors.EVENT_READ, receive))
+
+        def watch():
+            if sock.fileno() >= 0:  # not closed again meanwhile
+                self.selector.register(sock, selectors.EVENT_READ, receive)
+
+        self.do(watch)
         return sock
 
     def close(self, sock):

@@ -49,7 +49,8 @@ def udp_port():
 class Kamailio(Program):
     """Kamailio in the foreground, with a directory of its own for all that it writes."""
 
-    def __init__(self, place, port, evapi_port, defines=(), config=CONFIG, name="kamailio"):
+    def __init__(self, place, port, evapi_port, defines=(), config=CONFIG, more="",
+                 name="kamailio"):
         self.run = place / f"{name}.run"
         self.run.mkdir(exist_ok=True)
         path = place / f"{name}.cfg"
@@ -57,7 +58,7 @@ class Kamailio(Program):
                   "PBXPUSH_LATE_MS": LATE_MS} | dict(defines)
         path.write_text("#!KAMAILIO\n" + "".join(
             f"#!define {key} {value}\n" for key, value in values.items())
-            + f'include_file "{config}"\n')
+            + f'include_file "{config}"\n{more}\n')
         self.port = port
         super().__init__(place, name, [
             "setsid", "kamailio", "-f", path, "-DD", "-E", "-n", "4", "-m", "128", "-M", "16",
@@ -147,17 +148,19 @@ def talk(call, phone, number=0):
 
 
 class Stage:
-    """kamailio: more #!defines for it; ring_ms: how long it lets calls ring."""
+    """config, simulator: as for Lab. For Kamailio: defines, more lines after its configuration, or
+    edit(text), which returns another one; ring_ms: how long it lets calls ring. quiet: at the end no
+    transaction may be left."""
 
-    def __init__(self, config=None, simulator=(), defines=(), kamailio_config=CONFIG, ring_ms=RING_MS,
-                 domain=None, quiet=True):
+    def __init__(self, config=None, simulator=(), defines=(), more="", edit=None, source=CONFIG,
+                 ring_ms=RING_MS, domain=None, quiet=True):
         if not shutil.which("kamailio"):
             raise Skip("no kamailio: make e2e installs it")
         self.port, self.evapi_port = udp_port(), harness.free_port()
         config = {"kamailio": {"evapi": f"127.0.0.1:{self.evapi_port}"}, **(config or {})}
         self.lab = Lab(config=config, simulator=simulator)
         self.defines = {"PBXPUSH_RING_MS": ring_ms} | dict(defines)
-        self.kamailio_config, self.quiet = kamailio_config, quiet
+        self.more, self.edit, self.source, self.quiet = more, edit, source, quiet
         self.domain = domain or f"127.0.0.1:{self.port}"
         self.kamailio = self.network = self.apple = None
         self.agents, self.tokens, self.starts = [], 0, 0
@@ -180,8 +183,14 @@ class Stage:
 
     def start_kamailio(self):
         self.starts += 1
-        self.kamailio = Kamailio(self.lab.place, self.port, self.evapi_port, self.defines,
-                                 self.kamailio_config, name=f"kamailio{self.starts}")
+        config = self.source
+        if self.edit:
+            config = self.lab.place / "edited.cfg"
+            config.write_text(self.edit(self.source.read_text()))
+            for path in CONFIG.parent.glob("pbxpush*.cfg"):
+                shutil.copy(path, self.lab.place.path)
+        self.kamailio = Kamailio(self.lab.place, self.port, self.evapi_port, self.defines, config,
+                                 self.more, name=f"kamailio{self.starts}")
 
     def wait_connected(self):
         """Until pbxpushd and Kamailio have found each other."""
@@ -196,15 +205,16 @@ class Stage:
 
     # ---- who takes part ----
 
-    def add_caller(self, user):
-        caller = Caller(self.network, ("127.0.0.1", self.port), user, self.domain)
+    def add_caller(self, user, domain=None):
+        caller = Caller(self.network, ("127.0.0.1", self.port), user, domain or self.domain)
         self.agents.append(caller)
         return caller
 
-    def desk_phone(self, user, **options):
-        phone = Phone(self.network, ("127.0.0.1", self.port), user, self.domain, **options)
+    def desk_phone(self, user, domain=None, registers=True, **options):
+        phone = Phone(self.network, ("127.0.0.1", self.port), user, domain or self.domain, **options)
         self.agents.append(phone)
-        phone.register()
+        if registers:
+            phone.register()
         return phone
 
     def iphone(self, user, asleep=True, gone=True, **options):
