@@ -173,7 +173,7 @@ class Phone(Agent):
         ring = self._ring_of(request)
         if tag_of(request.get("to")) != ring.tag:
             raise Malformed(f"ACK with To {request.get('to')}")
-        if ring.state == "answered":
+        if ring.dialog:
             check_request(request, self.contact_uri)
             ring.dialog.check(request)
         elif request.branch != ring.invite.branch:
@@ -259,17 +259,14 @@ class Call:
     def _on_answer(self, response):
         if not response.get("contact") or not response.all("record-route"):
             raise Malformed(f"200 without Contact or Record-Route: {response.headers}")
-        if self.dialog:
-            if tag_of(self.dialog.remote) != tag_of(response.get("to")):
-                raise Malformed("a second phone answered")
-        else:
-            self.state = "answered"
-            self.dialog = Dialog(
-                self.caller, self.call_id, self.local, response.get("to"),
-                uri_of(response.get("contact")), reversed(response.all("record-route")), 1)
-        number, self.dialog.cseq = self.dialog.cseq, 1  # the ACK has the INVITE's number
-        self.dialog.send("ACK")
-        self.dialog.cseq = number
+        dialog = Dialog(
+            self.caller, self.call_id, self.local, response.get("to"),
+            uri_of(response.get("contact")), reversed(response.all("record-route")), 1)
+        dialog.send("ACK")
+        if not self.dialog:
+            self.dialog, self.state = dialog, "answered"
+        elif tag_of(self.dialog.remote) != tag_of(response.get("to")):
+            dialog.send("BYE")  # two phones at the same moment: the second has no luck
 
     def _cancel(self):
         """RFC 3261 9.1: after a provisional response only; same branch, same everything."""
