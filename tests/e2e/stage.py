@@ -248,22 +248,24 @@ class Stage:
         return payloads[ring.uuid]
 
     def times(self, calls, what):
-        """Prints INVITE -> push and REGISTER -> INVITE of (call, phone) pairs."""
+        """Prints INVITE -> push and, where the phone got it, REGISTER -> INVITE of (call, phone)
+        pairs."""
         to_push, to_invite = [], []
         for call, phone in calls:
-            sent_ms = next(line["ms"] for line in self.apple.seen
-                           if line["token"] == phone.token and line["payload"]["call_id"] == call.call_id)
+            sent_ms = next(line["ms"] for line in self.pushes(phone)
+                           if line["payload"]["call_id"] == call.call_id)
             to_push.append(sent_ms - call.sent_s * 1000)
-            ring = next(ring for ring in phone.rings if ring.call_id == call.call_id)
-            to_invite.append((ring.at_s - max(
-                s for s in phone.register_at_s if s <= ring.at_s)) * 1000)
+            at_s = next((ring.at_s for ring in phone.rings if ring.call_id == call.call_id), None)
+            if at_s:
+                registered_s = max(s for s in phone.register_at_s if s <= at_s)
+                to_invite.append((at_s - registered_s) * 1000)
 
         def text(values):
             worst = f" (worst {max(values):.1f})" if len(values) > 1 else ""
             return f"{statistics.median(values):.1f} ms{worst}"
 
-        print(f"[  NOTE    ] {what}: INVITE to push {text(to_push)}, "
-              f"REGISTER to INVITE {text(to_invite)}")
+        print(f"[  NOTE    ] {what}: INVITE to push {text(to_push)}"
+              + (f", REGISTER to INVITE {text(to_invite)}" if to_invite else ""))
 
     def state_of(self, call):
         """How the daemon sees a call."""

@@ -53,6 +53,7 @@ def test_daemon_killed_while_a_phone_wakes():
         phone.wake()
         talk(call, phone)
         assert len({payload["uuid"] for payload in phone.pushes}) == 1
+        stage.times([(call, phone)], "daemon killed while a phone wakes")
         stage.wait_state(call, "completed")
 
 
@@ -71,6 +72,7 @@ def test_daemon_killed_and_away():
         second.wake()
         talk(call, second)
         phone.wait_ring("cancelled")
+        stage.times([(call, phone), (call, second)], "daemon killed and away")
         stage.lab.start_daemon()
 
 
@@ -91,6 +93,7 @@ def test_daemon_restarted_while_a_phone_wakes():
         other = stage.iphone("1002")
         talk(stage.caller.call("1002"), other)
         stage.wait_pushes(1, phone)
+        stage.times([(call, phone)], "daemon restarted while a phone wakes")
 
 
 def test_daemon_absent():
@@ -143,8 +146,10 @@ def test_daemon_stopped():
             times.append(time.monotonic() - start)
             assert max(times) < LATE_MS / 1000, times
         wait_until(lambda: stage.kamailio.shared("pbxpush_late") == 0, what="pbxpushd is back")
-        talk(stage.caller.call("1002"), phone)
+        call = stage.caller.call("1002")
+        talk(call, phone)
         stage.wait_pushes(1)
+        stage.times([(call, phone)], "daemon was stopped")
         print(f"[  NOTE    ] daemon stopped: first INVITE to INVITE {first * 1000:.1f} ms, "
               f"then at worst {max(times) * 1000:.1f} ms")
 
@@ -205,8 +210,10 @@ def test_kamailio_restarted():
         phone.wait_reported("unknown")
         assert not phone.rings
         caller = stage.add_caller("2002")
-        talk(caller.call("1001"), phone)
-        talk(caller.call("1002"), second)
+        calls = caller.call("1001"), caller.call("1002")
+        talk(calls[0], phone)
+        talk(calls[1], second)
+        stage.times(zip(calls, (phone, second)), "Kamailio was restarted")
         # a clean stop, too
         phone.sleep(gone=False)
         stage.kamailio.end()

@@ -55,6 +55,7 @@ def test_during_the_push():
         phone.wake()
         phone.wait_reported("cancelled")
         assert not phone.rings and len(stage.pushes()) == 1
+        stage.times([(call, phone)], "caller hangs up during the push")
 
 
 def test_after_the_push():
@@ -72,6 +73,7 @@ def test_after_the_push():
             # it is told once more when it registers anew, and rings for the next call
             phone.register()
             assert phone.registered.get("x-pbxpush-call").endswith(";state=cancelled")
+            stage.times([(call, phone)], f"caller hangs up after the push, contact gone: {gone}")
             talk(stage.caller.call(phone.user), phone)
         print(f"[  NOTE    ] caller hangs up: CANCEL to 487 {took * 1000:.1f} ms")
 

@@ -69,6 +69,7 @@ def test_dead_token():
         phone.register()
         phone.asleep = False
         phone.sleep(gone=True)
+        stage.times([(stage.caller.calls[0], phone)], "dead token")
         talk(stage.caller.call("1001"), phone)
         print(f"[  NOTE    ] dead token: INVITE to 480 {first * 1000:.1f} ms, "
               f"known to be dead {second * 1000:.1f} ms")
@@ -83,6 +84,7 @@ def test_nobody_registers():
         assert took >= 2.4, took
         stage.wait_pushes(1)
         stage.wait_state(stage.caller.calls[0], "timeout")
+        stage.times([(stage.caller.calls[0], phone)], "nobody registers")
         phone.wake()
         phone.wait_reported("timeout")
         assert not phone.rings
