@@ -240,12 +240,14 @@ class Stage:
         return pushes
 
     def check_match(self, phone, number=0):
-        """Push and INVITE are of one call: uuid and Call-ID say so."""
+        """Push and INVITE are of one call: uuid and Call-ID say so. Returns the payload, which may
+        come after the INVITE where another push has woken the phone."""
         ring = phone.rings[number]
-        payloads = {payload["uuid"]: payload for payload in phone.pushes}
-        assert ring.uuid in payloads, (ring.uuid, list(payloads))
-        assert payloads[ring.uuid]["call_id"] == ring.call_id, payloads[ring.uuid]
-        return payloads[ring.uuid]
+        payload = self.network.wait(
+            lambda: next((p for p in phone.pushes if p["uuid"] == ring.uuid), None), 30,
+            lambda: f"push {ring.uuid} among {[p['uuid'] for p in phone.pushes]}")
+        assert payload["call_id"] == ring.call_id, payload
+        return payload
 
     def times(self, calls, what):
         """Prints INVITE -> push and, where the phone got it, REGISTER -> INVITE of (call, phone)
