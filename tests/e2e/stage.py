@@ -197,6 +197,17 @@ class Stage:
         wait_until(lambda: self.kamailio.shared("pbxpush_up") == 1, START_S,
                    "pbxpushd is connected to Kamailio")
 
+    def wait_delivered(self):
+        """Until all that Kamailio has said lies in the daemon's socket, though it may not read."""
+        def delivered():
+            queues = [line.split()[4] for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()
+                      if line.split()[1].endswith(f":{self.evapi_port:04X}")
+                      and line.split()[3] == "01"]
+            assert len(queues) == 1, queues
+            return queues[0].startswith("00000000:")
+
+        wait_until(delivered, what="Kamailio's events have arrived")
+
     def kill_daemon(self):
         """A crash. What it has not read becomes a reset of the connection, which Kamailio logs."""
         self.lab.daemon.kill()

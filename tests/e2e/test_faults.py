@@ -184,6 +184,7 @@ def test_daemon_stopped_while_it_decides():
             call.cancel()
             assert call.wait("failed").status == 487, call.responses
             seconds_to(stage.caller.call("1001"), 480)
+            stage.wait_delivered()
         wait_until(lambda: stage.kamailio.shared("pbxpush_late") == 0, what="pbxpushd is back")
         stage.wait_state(call, "cancelled")
         talk(stage.caller.call("1002"), phones[2])
