@@ -147,8 +147,9 @@ struct fields {
 };
 
 /*
- * Names are static. Apple keeps a small HPACK table: what differs with every push must not fill it.
- * NO_INDEX makes nghttp2 write a never-indexed literal (RFC 7541 6.2.3).
+ * Names are static. Apple keeps a small HPACK table and says what may enter it: never `:path` and
+ * `authorization`; `apns-id`, `apns-expiration` and `apns-collapse-id` once, which puts their names
+ * there. NO_INDEX makes nghttp2 write a never-indexed literal (RFC 7541 6.2.3).
  */
 static void fields_add(struct fields *fields, const char *name, const char *value, bool index)
 {
@@ -161,21 +162,34 @@ static void fields_add(struct fields *fields, const char *name, const char *valu
 	};
 }
 
-static void fields_of_request(
-	const struct session *session, const struct session_request *request, struct fields *fields)
+static bool is_first(bool *done)
 {
+	bool first = !*done;
+
+	*done = true;
+	return first;
+}
+
+static void fields_of_request(
+	struct session *session, const struct session_request *request, struct fields *fields)
+{
+	/* of all VoIP pushes: the table has it already, or from now on */
+	bool now_or_never = !strcmp(request->expiration, "0");
+
 	fields_add(fields, ":method", "POST", true);
 	fields_add(fields, ":scheme", "https", true);
 	fields_add(fields, ":path", request->path, false);
 	fields_add(fields, ":authority", session->authority, true);
 	fields_add(fields, "authorization", request->authorization, false);
-	fields_add(fields, "apns-id", request->apns_id, false);
+	fields_add(fields, "apns-id", request->apns_id, is_first(&session->sent_id));
 	fields_add(fields, "apns-push-type", request->push_type, true);
-	fields_add(fields, "apns-expiration", request->expiration, false);
+	fields_add(fields, "apns-expiration", request->expiration,
+		is_first(&session->sent_expiration) || now_or_never);
 	fields_add(fields, "apns-priority", request->priority, true);
 	fields_add(fields, "apns-topic", request->topic, true);
 	if (request->collapse_id)
-		fields_add(fields, "apns-collapse-id", request->collapse_id, false);
+		fields_add(fields, "apns-collapse-id", request->collapse_id,
+			is_first(&session->sent_collapse_id));
 }
 
 enum err session_submit(struct session *session, struct stream *stream,

@@ -15,16 +15,52 @@ static void a_request_is_what_apple_asks_for(void **state)
 		":path=/3/device/aabb!\n"
 		":authority=api.push.apple.com\n"
 		"authorization=bearer x.y.z!\n"
-		"apns-id=11111111-2222-4333-8444-555555555555!\n"
+		"apns-id=11111111-2222-4333-8444-555555555555\n"
 		"apns-push-type=voip\n"
-		"apns-expiration=0!\n"
+		"apns-expiration=0\n"
 		"apns-priority=10\n"
 		"apns-topic=com.example.phone.voip\n"
-		"apns-collapse-id=one!\n");
+		"apns-collapse-id=one\n");
 	assert_string_equal(pair->server.seen[0].body, "{\"aps\":{}}");
 	assert_true(pair->server.seen[0].complete);
 	assert_int_equal(pair->server.push_setting, 0);
 	assert_int_equal(pair->server.priorities, 0);
+}
+
+/* What differs with every push must not fill Apple's small table; the names stand there once. */
+static void what_differs_enters_the_table_once(void **state)
+{
+	struct pair *pair = *state;
+	struct session_request request = REQUEST;
+	size_t first, second;
+
+	set_limit(pair, 4);
+	request.collapse_id = "one";
+	request.expiration = "1763790030";
+	assert_int_equal(session_submit(pair->client, &pair->streams[0], &request, 1), ERR_OK);
+	first = to_server(pair);
+	request.apns_id = "11111111-2222-4333-8444-666666666666";
+	request.collapse_id = "two";
+	request.expiration = "1763790031";
+	assert_int_equal(session_submit(pair->client, &pair->streams[1], &request, 1), ERR_OK);
+	second = to_server(pair);
+	assert_string_equal(pair->server.seen[1].fields,
+		":method=POST\n"
+		":scheme=https\n"
+		":path=/3/device/aabb!\n"
+		":authority=api.push.apple.com\n"
+		"authorization=bearer x.y.z!\n"
+		"apns-id=11111111-2222-4333-8444-666666666666!\n"
+		"apns-push-type=voip\n"
+		"apns-expiration=1763790031!\n"
+		"apns-priority=10\n"
+		"apns-topic=com.example.phone.voip\n"
+		"apns-collapse-id=two!\n");
+	assert_true(second + 60 < first);
+	for (size_t i = 2; i < 4; i++)
+		assert_int_equal(submit(pair, i), ERR_OK);
+	to_server(pair);
+	assert_non_null(strstr(pair->server.seen[3].fields, "apns-expiration=0\n"));
 }
 
 static void an_answer_ends_the_stream(void **state)
@@ -400,6 +436,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(a_request_is_what_apple_asks_for),
+		T(what_differs_enters_the_table_once),
 		T(an_answer_ends_the_stream),
 		T(one_stream_before_settings),
 		T(a_limit_that_falls_is_kept),
