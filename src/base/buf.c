@@ -126,17 +126,19 @@ static void buf_add_escape(struct buf *buf, unsigned char c)
 
 void buf_add_json_len(struct buf *buf, const char *text, size_t len)
 {
-	buf_add_char(buf, '"');
-	while (len) {
-		size_t plain = scan_json_plain(text, len);
+	size_t plain = scan_json_plain(text, len);
 
-		buf_add(buf, text, plain);
+	if (!buf_grow(buf, plain + 2))
+		return;
+	buf->data[buf->len] = '"';
+	memcpy(buf->data + buf->len + 1, text, plain);
+	buf->len += plain + 1;
+	while (plain < len) {
 		text += plain;
-		len -= plain;
-		if (len) {
-			buf_add_escape(buf, (unsigned char)*text++);
-			len--;
-		}
+		len -= plain + 1;
+		buf_add_escape(buf, (unsigned char)*text++);
+		plain = scan_json_plain(text, len);
+		buf_add(buf, text, plain);
 	}
 	buf_add_char(buf, '"');
 }

@@ -32,6 +32,19 @@ void reply_add_string(struct buf *out, const char *name, const char *value)
 	buf_add_json(out, value && value[0] ? value : NULL);
 }
 
+/* A word of ours, in which nothing is to be escaped; NULL or "" becomes null. */
+static void add_word(struct buf *out, const char *name, const char *word)
+{
+	add_name(out, name);
+	if (!word || !word[0]) {
+		buf_add_str(out, "null");
+		return;
+	}
+	buf_add_char(out, '"');
+	buf_add_str(out, word);
+	buf_add_char(out, '"');
+}
+
 void reply_add_int(struct buf *out, const char *name, int64_t value)
 {
 	add_name(out, name);
@@ -59,8 +72,8 @@ static void write_device(const struct reply_device *device, struct buf *out)
 	buf_add_str(out, "{\"device\":");
 	buf_add_json(out, device->name);
 	reply_add_string(out, "app", device->app);
-	reply_add_string(out, "push", push_type_name(device->push));
-	reply_add_string(out, "result", device_result_name(device->result));
+	add_word(out, "push", push_type_name(device->push));
+	add_word(out, "result", device_result_name(device->result));
 	reply_add_string(out, "reason", device->reason);
 	add_name(out, "status");
 	if (device->status)
@@ -88,9 +101,9 @@ void reply_write_call(const char *id, const struct reply_call *reply, struct buf
 {
 	reply_begin(id, "call", out);
 	reply_add_string(out, "call", reply->call);
-	reply_add_string(out, "uuid", reply->uuid);
-	reply_add_string(out, "verdict", verdict_name(reply->verdict));
-	reply_add_string(out, "rule", rule_name(reply->rule));
+	add_word(out, "uuid", reply->uuid);
+	add_word(out, "verdict", verdict_name(reply->verdict));
+	add_word(out, "rule", rule_name(reply->rule));
 	reply_add_devices(out, reply->devices, reply->device_count);
 	if (reply->verdict == VERDICT_REGISTERED) {
 		buf_add_str(out, ",\"registered\":{\"device\":");

@@ -18,20 +18,21 @@ static bool uuid_is_hyphen(size_t at)
 static void uuid_write(const uint8_t *bytes, int version, char out[UUID_SIZE])
 {
 	static const char hex[] = "0123456789abcdef";
-	size_t at = 0;
+	static const size_t groups[] = {4, 2, 2, 2, 6};
+	uint8_t stamped[16];
+	const uint8_t *byte = stamped;
 
-	for (size_t i = 0; i < 16; i++) {
-		int byte = bytes[i];
-		if (i == 6)
-			byte = (byte & 0x0f) | version << 4;
-		else if (i == 8)
-			byte = (byte & 0x3f) | 0x80;
-		if (i == 4 || i == 6 || i == 8 || i == 10)
-			out[at++] = '-';
-		out[at++] = hex[byte >> 4];
-		out[at++] = hex[byte & 15];
+	memcpy(stamped, bytes, sizeof(stamped));
+	stamped[6] = (uint8_t)((stamped[6] & 0x0f) | version << 4);
+	stamped[8] = (stamped[8] & 0x3f) | 0x80;
+	for (size_t group = 0; group < 5; group++) {
+		for (size_t i = 0; i < groups[group]; i++, byte++) {
+			*out++ = hex[*byte >> 4];
+			*out++ = hex[*byte & 15];
+		}
+		*out++ = '-';
 	}
-	out[at] = '\0';
+	out[-1] = '\0';
 }
 
 void uuid_of_call(const char *call_id, int attempt, uuid_sha1_fn *sha1, char out[UUID_SIZE])
