@@ -262,9 +262,10 @@ static void on_answered(
 		.class = outcome.class,
 		.status = stream->status,
 		.timestamp_ms = outcome.timestamp_ms,
+		.done_us = clock_mono_us(),
 	};
 
-	route->last_good_us = clock_mono_us();
+	route->last_good_us = result.done_us;
 	route->needed_since_us = 0;
 	if (is_odd(&outcome))
 		answer_note_odd(route, stream, outcome.alarm);

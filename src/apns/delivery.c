@@ -202,7 +202,8 @@ void delivery_finish(struct delivery *delivery, const struct push_result *result
 
 	told.attempts = delivery->attempts;
 	told.written_us = delivery->written_us;
-	told.done_us = clock_mono_us();
+	if (!told.done_us)
+		told.done_us = clock_mono_us();
 	if (!told.apns_id[0])
 		memcpy(told.apns_id, delivery->apns_id, sizeof(told.apns_id));
 	delivery_drop(delivery);
@@ -213,6 +214,7 @@ void delivery_give_up(struct delivery *delivery, const char *reason)
 {
 	struct push_result result = delivery->answer;
 
+	result.done_us = 0;
 	if (delivery->ambiguous || !result.status) {
 		result = (struct push_result){
 			.class = delivery->ambiguous ? PUSH_AMBIGUOUS : PUSH_NOT_SENT,

@@ -163,19 +163,27 @@ void route_pause_device(struct route *route, const struct delivery *delivery, in
 		route->pauses_end_us = until_us;
 }
 
+/* How long the device is still to be left alone. */
+static int64_t device_pause_us(const struct route *route, const struct delivery *delivery)
+{
+	int64_t now_us = clock_mono_us(), until_us = 0;
+	uint64_t device;
+
+	if (now_us >= route->pauses_end_us)
+		return 0;
+	device = device_hash(delivery);
+	for (size_t i = 0; i < DEVICE_PAUSES; i++)
+		if (route->pauses[i].device == device && route->pauses[i].until_us > until_us)
+			until_us = route->pauses[i].until_us;
+	return until_us - now_us;
+}
+
 void route_admit(struct route *route, struct delivery *delivery)
 {
-	int64_t now_us = clock_mono_us(), until_us = now_us;
+	int64_t pause_us = route->pauses_end_us ? device_pause_us(route, delivery) : 0;
 
-	if (now_us < route->pauses_end_us) {
-		uint64_t device = device_hash(delivery);
-		for (size_t i = 0; i < DEVICE_PAUSES; i++)
-			if (route->pauses[i].device == device &&
-				route->pauses[i].until_us > until_us)
-				until_us = route->pauses[i].until_us;
-	}
-	if (until_us > now_us)
-		route_defer(route, delivery, (until_us - now_us + 999) / 1000);
+	if (pause_us > 0)
+		route_defer(route, delivery, (pause_us + 999) / 1000);
 	else
 		route_enqueue(route, delivery, false);
 }

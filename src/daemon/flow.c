@@ -48,8 +48,7 @@ struct storing {
 
 void flow_look_at_clock(struct flow *flow)
 {
-	flow->now_us = flow->ports.mono_us();
-	flow->now_ms = flow->ports.wall_ms();
+	flow->ports.look_at_clock(&flow->now_us, &flow->now_ms);
 }
 
 static void count_event(struct flow *flow, const char *event, const char *outcome)

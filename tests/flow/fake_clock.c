@@ -29,6 +29,12 @@ int64_t fake_clock_wall_ms(void)
 	return wall_us / 1000;
 }
 
+void fake_clock_look(int64_t *mono, int64_t *wall_ms)
+{
+	*mono = mono_us;
+	*wall_ms = wall_us / 1000;
+}
+
 void fake_clock_wake(void *self, int64_t due)
 {
 	(void)self;

@@ -15,6 +15,7 @@ void fake_clock_reset(void);
 
 int64_t fake_clock_mono_us(void);
 int64_t fake_clock_wall_ms(void);
+void fake_clock_look(int64_t *mono_us, int64_t *wall_ms);
 void fake_clock_wake(void *self, int64_t due_us);
 
 /* Lets time pass, and stops at each moment for which the flow asked. */

@@ -33,8 +33,7 @@ struct flow_ports {
 	uuid_sha1_fn *sha1;
 	void (*random)(void *out, size_t len);
 	/* time: monotonic microseconds and Unix milliseconds */
-	int64_t (*mono_us)(void);
-	int64_t (*wall_ms)(void);
+	void (*look_at_clock)(int64_t *mono_us, int64_t *wall_ms);
 	/* A time zone by its name, NULL where there is none. Borrowed for the life of the flow. */
 	const struct zone *(*zone)(void *self, const char *name);
 	void *zone_self;
