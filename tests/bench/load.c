@@ -25,7 +25,7 @@
 
 struct options {
 	const char *socket, *kind, *tag, *times;
-	size_t count, window, users, first;
+	size_t count, window, users, first, ring_ms; /* ring_ms 0: the daemon's default */
 	double rate; /* events a second; 0: as fast as the window allows */
 };
 
@@ -85,6 +85,8 @@ static void write_line(const struct options *options, size_t i, struct buf *text
 			"\"event\":\"call\",\"call\":\"%s-%zu@pbx.example.com\",\"to\":\"u%zu\","
 			"\"from\":{\"number\":\"+15551230001\",\"name\":\"Alice\"}",
 			options->tag, i, user);
+	if (options->ring_ms && strcmp(options->kind, "call") == 0)
+		buf_printf(text, ",\"ring_ms\":%zu", options->ring_ms);
 	buf_add_str(text, "}\n");
 }
 
@@ -308,7 +310,8 @@ static size_t number_of(const char *text)
 static void usage(void)
 {
 	fail("usage: load -s SOCKET [-k call|life|register|show] [-n COUNT] [-w IN_FLIGHT]\n"
-	     "  [-r EVENTS_A_SECOND] [-u USERS] [-f FIRST_USER] [-t TAG] [-o FILE_OF_TIMES]");
+	     "  [-r EVENTS_A_SECOND] [-u USERS] [-f FIRST_USER] [-t TAG] [-o FILE_OF_TIMES]\n"
+	     "  [-l RING_MS]");
 }
 
 static struct options parse(int argc, char *argv[])
@@ -317,7 +320,7 @@ static struct options parse(int argc, char *argv[])
 		.kind = "call", .tag = "bench", .count = 1000, .window = 500, .users = 1};
 	int option;
 
-	while ((option = getopt(argc, argv, "s:k:n:w:r:u:f:t:o:")) != -1) {
+	while ((option = getopt(argc, argv, "s:k:n:w:r:u:f:t:o:l:")) != -1) {
 		switch (option) {
 		case 's':
 			options.socket = optarg;
@@ -345,6 +348,9 @@ static struct options parse(int argc, char *argv[])
 			break;
 		case 'o':
 			options.times = optarg;
+			break;
+		case 'l':
+			options.ring_ms = number_of(optarg);
 			break;
 		default:
 			usage();
