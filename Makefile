@@ -34,7 +34,7 @@ endif
 ALL_CFLAGS  = -std=c17 -D_GNU_SOURCE -DPBXPUSH_VERSION='"$(VERSION)"' -Iinclude $(WARN) $(HARDEN) \
               $(shell pkg-config --cflags $(PKGS)) $(CFLAGS) -MMD -MP
 LIBS        = $(shell pkg-config --libs libnghttp2 libssl libcrypto jansson libevent \
-              libevent_pthreads sqlite3 inih libcurl) -lm -pthread
+              libevent_pthreads sqlite3 inih) -lm -pthread
 
 JOBS       := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 Q          := $(if $(V),,@)

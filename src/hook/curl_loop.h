@@ -2,9 +2,9 @@
 #ifndef PBXPUSH_HOOK_CURL_LOOP_H
 #define PBXPUSH_HOOK_CURL_LOOP_H
 
-#include <curl/curl.h>
-
 #include <pbxpush/base/err.h>
+
+#include "curl_library.h"
 
 struct event_base;
 

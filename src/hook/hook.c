@@ -394,15 +394,15 @@ enum err hook_new(struct event_base *base, const struct hook_options *options,
 	const struct hook_observer *observer, struct hook **out)
 {
 	struct hook *hook;
-	enum err err = ERR_NOMEM;
+	char why[256]; /* hook_check_url() has loaded it, and would have said so */
+	enum err err = curl_library_load(why, sizeof(why));
 
-	if (curl_global_init(CURL_GLOBAL_DEFAULT))
-		return ERR_NOMEM;
+	if (err)
+		return err;
 	hook = calloc(1, sizeof(*hook));
-	if (!hook) {
-		curl_global_cleanup();
+	if (!hook)
 		return ERR_NOMEM;
-	}
+	err = ERR_NOMEM;
 	hook->base = base;
 	hook->observer = *observer;
 	LIST_INIT(&hook->under_way);
@@ -437,5 +437,4 @@ void hook_free(struct hook *hook)
 		event_free(hook->timer);
 	buf_free(&hook->text);
 	free(hook);
-	curl_global_cleanup();
 }

@@ -5,9 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <curl/curl.h>
-
 #include <pbxpush/base/err.h>
+
+#include "curl_library.h"
 
 /* One POST. */
 

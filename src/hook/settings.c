@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include <curl/curl.h>
+#include "curl_library.h"
 
 /* libcurl has written an IPv4 address as four numbers by now, whatever it was in the file. */
 static bool is_loopback(const char *host)
@@ -18,13 +18,18 @@ static bool is_loopback(const char *host)
 /* The URL is read by the library that will use it: two readers would disagree one day. */
 enum err hook_check_url(const char *url, char *why, size_t why_size)
 {
-	CURLU *parsed = curl_url();
+	CURLU *parsed = NULL;
 	char *scheme = NULL, *host = NULL, *user = NULL, *password = NULL;
-	enum err err = ERR_INVAL;
+	enum err err;
 	CURLUcode code;
 
 	if (!url[0])
-		goto good;
+		return ERR_OK;
+	err = curl_library_load(why, why_size);
+	if (err)
+		return err;
+	err = ERR_INVAL;
+	parsed = curl_url();
 	if (!parsed) {
 		snprintf(why, why_size, "out of memory");
 		err = ERR_NOMEM;
@@ -51,7 +56,6 @@ enum err hook_check_url(const char *url, char *why, size_t why_size)
 			"[::1], localhost)");
 		goto out;
 	}
-good:
 	err = ERR_OK;
 out:
 	curl_free(scheme);
