@@ -92,10 +92,7 @@ static int show_call(const struct status_provider *provider, const char *rest, s
 	return provider->call(provider->self, rest, out) ? HTTP_OK : HTTP_NOTFOUND;
 }
 
-static int show_routes(const struct status_provider *provider, const char *rest, struct buf *out);
-
 static const struct status_route status_routes[] = {
-	{"/", TYPE_TEXT, "this list", false, show_routes},
 	{"/status", TYPE_JSON, "version, uptime, counts, routes to the push service", false,
 		show_status},
 	{"/metrics", TYPE_METRICS, "the same for Prometheus, with histograms", true, show_metrics},
@@ -107,13 +104,10 @@ static const struct status_route status_routes[] = {
 
 #define STATUS_ROUTE_COUNT (sizeof(status_routes) / sizeof(status_routes[0]))
 
-static int show_routes(const struct status_provider *provider, const char *rest, struct buf *out)
+static bool status_route_is_shown(
+	const struct status_server *server, const struct status_route *route)
 {
-	(void)provider;
-	(void)rest;
-	for (size_t i = 0; i < STATUS_ROUTE_COUNT; i++)
-		buf_printf(out, "%-10s %s\n", status_routes[i].path, status_routes[i].help);
-	return HTTP_OK;
+	return route->open || !server->loopback;
 }
 
 /* The route of an undecoded path; *rest is what follows it. NULL where there is none. */
@@ -121,7 +115,7 @@ static const struct status_route *status_route_find(const char *path, const char
 {
 	for (size_t i = 0; i < STATUS_ROUTE_COUNT; i++) {
 		size_t len = strlen(status_routes[i].path);
-		bool takes_rest = len > 1 && status_routes[i].path[len - 1] == '/';
+		bool takes_rest = status_routes[i].path[len - 1] == '/';
 		if (strncmp(path, status_routes[i].path, len) != 0 || takes_rest != !!path[len])
 			continue;
 		*rest = path + len;
@@ -172,19 +166,34 @@ static void status_refuse(struct evhttp_request *request, int status, const char
 	status_reply(request, status, TYPE_TEXT, &body);
 }
 
+/* Who asks for nothing in particular is told what there is. */
+static void status_refuse_path(
+	const struct status_server *server, struct evhttp_request *request, const char *path)
+{
+	struct buf body = {0};
+
+	buf_add_str(&body, "not found\n");
+	for (size_t i = 0; i < STATUS_ROUTE_COUNT && path && !strcmp(path, "/"); i++) {
+		const struct status_route *route = &status_routes[i];
+
+		if (status_route_is_shown(server, route))
+			buf_printf(&body, "%-10s %s\n", route->path, route->help);
+	}
+	status_reply(request, HTTP_NOTFOUND, TYPE_TEXT, &body);
+}
+
 static void status_request(struct evhttp_request *request, void *arg)
 {
 	const struct status_server *server = arg;
 	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
 	const char *path = uri ? evhttp_uri_get_path(uri) : NULL, *rest = "";
 	const struct status_route *route = path ? status_route_find(path, &rest) : NULL;
-	bool shown = route && (route->open || !server->loopback);
 	enum evhttp_cmd_type method = evhttp_request_get_command(request);
 	struct buf body = {0};
 	size_t len = 0;
 
-	if (!shown) {
-		status_refuse(request, HTTP_NOTFOUND, "not found\n");
+	if (!route || !status_route_is_shown(server, route)) {
+		status_refuse_path(server, request, path);
 		return;
 	}
 	if (method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD) {

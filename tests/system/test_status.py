@@ -164,8 +164,8 @@ def test_calls_and_timelines():
 def test_refusals():
     with Lab() as lab:
         for method, path, expected in (
-                ("GET", "/nothing", 404), ("GET", "/calls/unknown", 404), ("GET", "/status/", 404),
-                ("GET", "/calls/%00", 404), ("GET", "/../etc/passwd", 404), ("GET", "/Status", 404),
+                ("GET", "/", 404), ("GET", "/nothing", 404), ("GET", "/status/", 404),
+                ("GET", "/calls/unknown", 404), ("GET", "/calls/%00", 404), ("GET", "/../etc/passwd", 404), ("GET", "/Status", 404),
                 ("POST", "/status", 405), ("PUT", "/metrics", 405), ("DELETE", "/calls", 405),
                 ("PATCH", "/calls/x", 405), ("OPTIONS", "/health", 405), ("POST", "/nothing", 404),
                 ("GET", "/calls/" + "%41" * 1000, 404)):

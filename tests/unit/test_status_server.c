@@ -291,7 +291,7 @@ static void test_list_of_routes(void **state)
 	const char *paths[] = {"/status ", "/metrics ", "/health ", "/calls ", "/calls/ "};
 
 	ask(f, "GET / HTTP/1.1\r\n\r\n", &got);
-	assert_memory_equal(buf_str(&got), "HTTP/1.1 200 ", 13);
+	assert_memory_equal(buf_str(&got), "HTTP/1.1 404 ", 13);
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
 		assert_non_null(strstr(got.data, paths[i]));
 	buf_free(&got);
