@@ -110,6 +110,7 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
 static void delivery_overdue(struct delivery *delivery)
 {
 	struct route *route = delivery_home(delivery);
+	struct connection *connection = delivery->connection;
 	const char *reason = "connection";
 
 	switch (delivery->place) {
@@ -123,8 +124,17 @@ static void delivery_overdue(struct delivery *delivery)
 		reason = "timeout";
 		break;
 	}
-	if (!route_take(route, delivery))
+	switch (route_take(route, delivery)) {
+	case STREAM_ANSWERED: /* all but the end of its answer is there */
+		connection_tell(connection, &delivery->stream);
+		return;
+	case STREAM_AMBIGUOUS:
 		delivery->ambiguous = true;
+		break;
+	case STREAM_OPEN:
+	case STREAM_UNPROCESSED:
+		break;
+	}
 	delivery_give_up(delivery, reason);
 }
 

@@ -194,7 +194,7 @@ static void connection_tell_ended(struct connection *connection)
 	struct stream *stream;
 
 	while (connection->session && (stream = session_next_ended(connection->session)))
-		connection->owner.ended(connection->owner.arg, connection, stream);
+		connection_tell(connection, stream);
 }
 
 void connection_kill(struct connection *connection, enum connection_fault fault, const char *why)
@@ -247,9 +247,14 @@ void connection_cancel(struct connection *connection, struct stream *stream)
 	session_cancel(connection->session, stream);
 }
 
+void connection_tell(struct connection *connection, struct stream *stream)
+{
+	connection->owner.ended(connection->owner.arg, connection, stream);
+}
+
 bool connection_withdraw(struct connection *connection, struct stream *stream)
 {
-	if (!session_is_unsent(connection->session, stream))
+	if (!session_is_unsent(stream))
 		return false;
 	session_cancel(connection->session, stream);
 	return true;

@@ -100,7 +100,11 @@ enum err connection_submit(struct connection *connection, struct stream *stream,
  * called. */
 void connection_cancel(struct connection *connection, struct stream *stream);
 
-/* The same, if the request has surely not been sent to its end; false otherwise. */
+/* Calls `ended` for a stream that was cancelled, where its owner finds that it was answered. */
+void connection_tell(struct connection *connection, struct stream *stream);
+
+/* connection_cancel(), if the request has surely not been sent to its end; false
+ * otherwise. */
 bool connection_withdraw(struct connection *connection, struct stream *stream);
 
 /* Writes what was submitted, many requests to one TLS record. Failure shows up later as an

@@ -198,9 +198,9 @@ static void lane_remove(struct route *route, struct delivery *delivery)
 	route->waiting--;
 }
 
-bool route_take(struct route *route, struct delivery *delivery)
+enum stream_end route_take(struct route *route, struct delivery *delivery)
 {
-	bool unsent = true;
+	enum stream_end end = STREAM_UNPROCESSED;
 
 	switch (delivery->place) {
 	case DELIVERY_NOWHERE:
@@ -214,11 +214,11 @@ bool route_take(struct route *route, struct delivery *delivery)
 	case DELIVERY_FLYING:
 		connection_cancel(delivery->connection, &delivery->stream);
 		delivery->written_us = delivery->stream.written_us;
-		unsent = delivery->stream.end == STREAM_UNPROCESSED;
+		end = delivery->stream.end;
 		break;
 	}
 	delivery->place = DELIVERY_NOWHERE;
-	return unsent;
+	return end;
 }
 
 /* The lanes take turns. */

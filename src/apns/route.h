@@ -63,9 +63,9 @@ void route_enqueue(struct route *route, struct delivery *delivery, bool again);
 /* Puts a delivery aside for a while. */
 void route_defer(struct route *route, struct delivery *delivery, int64_t pause_ms);
 
-/* Takes a delivery out of where it stands; a flying one is cancelled. False: it flew, and the end
- * of the request was sent already. */
-bool route_take(struct route *route, struct delivery *delivery);
+/* Takes a delivery out of where it stands; a flying one is cancelled. How its last attempt stands
+ * then: STREAM_UNPROCESSED also where it did not fly. */
+enum stream_end route_take(struct route *route, struct delivery *delivery);
 
 /* Hands what waits to connections, and writes. Not from inside a connection's callbacks. */
 void route_pump(struct route *route);

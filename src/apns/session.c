@@ -232,21 +232,38 @@ void stream_finish(struct session *session, struct stream *stream, enum stream_e
 	TAILQ_INSERT_TAIL(&session->ended, stream, link);
 }
 
+/* The status stands in the first frame of an answer: what follows of it changes nothing. */
+static bool is_answered(const struct stream *stream)
+{
+	return stream->status >= 200;
+}
+
 enum stream_end stream_fate(const struct session *session, const struct stream *stream)
 {
 	bool left = stream->written_us && stream->end_offset <= session->sent_bytes;
 
+	if (is_answered(stream))
+		return STREAM_ANSWERED;
 	return left ? STREAM_AMBIGUOUS : STREAM_UNPROCESSED;
 }
 
-bool session_is_unsent(const struct session *session, const struct stream *stream)
+/* The same of a stream that we give up: what was produced of it leaves all the same, sooner or
+ * later, before our RST_STREAM. */
+static enum stream_end stream_fate_given_up(const struct stream *stream)
 {
-	return stream_fate(session, stream) == STREAM_UNPROCESSED;
+	if (is_answered(stream))
+		return STREAM_ANSWERED;
+	return stream->written_us ? STREAM_AMBIGUOUS : STREAM_UNPROCESSED;
+}
+
+bool session_is_unsent(const struct stream *stream)
+{
+	return stream_fate_given_up(stream) == STREAM_UNPROCESSED;
 }
 
 void session_cancel(struct session *session, struct stream *stream)
 {
-	stream->end = stream_fate(session, stream);
+	stream->end = stream_fate_given_up(stream);
 	nghttp2_submit_rst_stream(session->h2, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_CANCEL);
 	stream_detach(session, stream);
 }
@@ -257,7 +274,7 @@ void session_expire(struct session *session, int64_t since_us)
 
 	while ((stream = TAILQ_FIRST(&session->open)) && stream->submitted_us <= since_us) {
 		session_cancel(session, stream);
-		stream->timed_out = true;
+		stream->timed_out = stream->end != STREAM_ANSWERED;
 		TAILQ_INSERT_TAIL(&session->ended, stream, link);
 	}
 }
@@ -268,7 +285,7 @@ void session_shed(struct session *session)
 
 	for (stream = TAILQ_FIRST(&session->open); stream; stream = next) {
 		next = TAILQ_NEXT(stream, link);
-		if (!session_is_unsent(session, stream))
+		if (!session_is_unsent(stream))
 			continue;
 		session_cancel(session, stream);
 		TAILQ_INSERT_TAIL(&session->ended, stream, link);

@@ -157,12 +157,10 @@ static int on_stream_close(
 	/* Never anything but 0 from here: CVE-2023-35945. */
 	if (!stream)
 		return 0;
-	if (error_code == NGHTTP2_REFUSED_STREAM)
-		stream_finish(session, stream, STREAM_UNPROCESSED);
-	else if (stream->status >= 200)
-		stream_finish(session, stream, STREAM_ANSWERED);
-	else
-		stream_finish(session, stream, stream_fate(session, stream));
+	enum stream_end end = stream_fate(session, stream);
+	if (error_code == NGHTTP2_REFUSED_STREAM && end == STREAM_AMBIGUOUS)
+		end = STREAM_UNPROCESSED;
+	stream_finish(session, stream, end);
 	return 0;
 }
 

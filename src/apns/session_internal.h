@@ -33,8 +33,8 @@ void session_set_callbacks(nghttp2_session_callbacks *callbacks);
 /* Moves an open stream to the ended ones. */
 void stream_finish(struct session *session, struct stream *stream, enum stream_end end);
 
-/* What a stream without an answer comes to: only a request sent to its end can have been
- * processed. */
+/* What a stream comes to that the peer has closed, or that ends with the connection: answered where
+ * its status is known; else only a request that had left to its end can have been processed. */
 enum stream_end stream_fate(const struct session *session, const struct stream *stream);
 
 #endif

@@ -266,8 +266,9 @@ static void a_lost_connection_knows_what_it_sent(void **state)
 	assert_int_equal(
 		session_produce(pair->client, out, sizeof(out), &len, pair->now_us), ERR_OK);
 	session_sent(pair->client, len); /* a part of the second */
-	assert_false(session_is_unsent(pair->client, &pair->streams[0]));
-	assert_true(session_is_unsent(pair->client, &pair->streams[1]));
+	assert_false(session_is_unsent(&pair->streams[0]));
+	assert_false(session_is_unsent(&pair->streams[1])); /* the rest of it would follow */
+	assert_true(session_is_unsent(&pair->streams[2]));
 	session_abandon(pair->client);
 	static const enum stream_end ENDS[] = {
 		STREAM_AMBIGUOUS, STREAM_UNPROCESSED, STREAM_UNPROCESSED};
@@ -278,19 +279,58 @@ static void a_lost_connection_knows_what_it_sent(void **state)
 	assert_null(session_next_ended(pair->client));
 }
 
-/* Bytes that OpenSSL did not take are not sent, even where nghttp2 has let go of them. */
-static void produced_is_not_sent(void **state)
+/* Bytes that the socket did not take leave later, while the connection lives: before an RST_STREAM.
+ * Only with the connection they are lost. */
+static void produced_leaves_unless_the_connection_is_lost(void **state)
 {
 	struct pair *pair = *state;
 	uint8_t out[16384];
 	size_t len;
 
 	set_limit(pair, 10);
-	assert_int_equal(submit(pair, 0), ERR_OK);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(submit(pair, i), ERR_OK);
+	assert_true(session_is_unsent(&pair->streams[0]));
 	assert_int_equal(session_produce(pair->client, out, sizeof(out), &len, 9), ERR_OK);
-	assert_true(session_is_unsent(pair->client, &pair->streams[0]));
-	session_sent(pair->client, len);
-	assert_false(session_is_unsent(pair->client, &pair->streams[0]));
+	assert_false(session_is_unsent(&pair->streams[0]));
+	session_shed(pair->client);
+	assert_null(session_next_ended(pair->client));
+	session_cancel(pair->client, &pair->streams[0]);
+	assert_int_equal(pair->streams[0].end, STREAM_AMBIGUOUS);
+	session_expire(pair->client, pair->streams[1].submitted_us);
+	assert_ptr_equal(session_next_ended(pair->client), &pair->streams[1]);
+	assert_int_equal(pair->streams[1].end, STREAM_AMBIGUOUS);
+	session_abandon(pair->client);
+	assert_ptr_equal(session_next_ended(pair->client), &pair->streams[2]);
+	assert_int_equal(pair->streams[2].end, STREAM_UNPROCESSED);
+}
+
+/* The first frame of an answer says all: whatever comes instead of the rest, it is not sent again. */
+static void a_status_is_an_answer(void **state)
+{
+	struct pair *pair = *state;
+	const nghttp2_nv nv[] = {NV(":status", "410")};
+
+	set_limit(pair, 10);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(submit(pair, i), ERR_OK);
+	exchange(pair);
+	for (int32_t id = 1; id <= 7; id += 2)
+		nghttp2_submit_headers(pair->server.h2, 0, id, NULL, nv, 1, NULL);
+	exchange(pair);
+	assert_null(session_next_ended(pair->client)); /* its body may say more */
+	nghttp2_submit_rst_stream(pair->server.h2, 0, 1, NGHTTP2_REFUSED_STREAM);
+	exchange(pair);
+	session_expire(pair->client, pair->streams[1].submitted_us);
+	session_cancel(pair->client, &pair->streams[2]);
+	session_abandon(pair->client);
+	for (size_t i = 0; i < 4; i++) {
+		if (i != 2) /* which is not told again */
+			assert_ptr_equal(session_next_ended(pair->client), &pair->streams[i]);
+		assert_int_equal(pair->streams[i].end, STREAM_ANSWERED);
+		assert_int_equal(pair->streams[i].status, 410);
+		assert_false(pair->streams[i].timed_out);
+	}
 }
 
 static void what_is_unsent_can_be_shed(void **state)
@@ -447,7 +487,8 @@ int main(void)
 		T(submitted_behind_a_goaway_ends_once),
 		T(resets_are_told_apart),
 		T(a_lost_connection_knows_what_it_sent),
-		T(produced_is_not_sent),
+		T(produced_leaves_unless_the_connection_is_lost),
+		T(a_status_is_an_answer),
 		T(what_is_unsent_can_be_shed),
 		T(an_expired_stream_gives_its_budget_back),
 		T(a_cancelled_request_may_still_be_in_the_queue),

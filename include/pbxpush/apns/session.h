@@ -73,14 +73,16 @@ bool session_has_room(const struct session *session, size_t payload_len);
 enum err session_submit(struct session *session, struct stream *stream,
 	const struct session_request *request, int64_t now_us);
 
-/* True when the end of the request has surely not left: it cannot be processed. */
-bool session_is_unsent(const struct session *session, const struct stream *stream);
+/* True when the end of the request will surely not leave if the stream is cancelled now: then it
+ * cannot be processed. */
+bool session_is_unsent(const struct stream *stream);
 
-/* Gives a stream up with RST_STREAM(CANCEL): it ends unprocessed or ambiguous at once, and is not
- * among session_next_ended(). */
+/* Gives a stream up with RST_STREAM(CANCEL): it ends at once, unprocessed, ambiguous, or answered
+ * (the status came, the end of the answer did not), and is not among session_next_ended(). */
 void session_cancel(struct session *session, struct stream *stream);
 
-/* Gives up, as timed out, the streams submitted at or before since_us; fetch them as ended. */
+/* Gives up the streams submitted at or before since_us, as timed out where they have no status;
+ * fetch them as ended. */
 void session_expire(struct session *session, int64_t since_us);
 
 /* Gives up the streams that are surely unsent, because the peer reads no more: they can go
