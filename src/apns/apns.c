@@ -192,6 +192,9 @@ enum err apns_new(struct event_base *base, const struct apns_options *options,
 	apns->minute = event_new(base, -1, EV_PERSIST, on_minute, apns);
 	if (!apns->pump || !apns->deadlines || !apns->minute || event_add(apns->minute, &minute))
 		goto out;
+	/* Before what has become readable or writable meanwhile: after a stall of the loop nothing
+	 * may leave too late. */
+	event_priority_set(apns->deadlines, 0);
 	err = token_store_new(base, options->state_dir, &apns->store);
 	if (!err)
 		err = apns_reconfigure(apns, options, apps, app_count, why, why_size);

@@ -296,9 +296,16 @@ void route_pump(struct route *route)
 	struct connection *connection;
 
 	route_wake_deferred(route, now_us);
-	while ((delivery = route_next(route)) && (connection = pool_pick(route, delivery)))
-		if (!route_fly(route, connection, delivery, now_us))
+	while ((delivery = route_next(route))) {
+		if (delivery->by_deadline.due <= now_us) { /* its timer is late, as all of us are */
+			route_take(route, delivery);
+			delivery_give_up(delivery, route_waits_for(route));
+			continue;
+		}
+		connection = pool_pick(route, delivery);
+		if (!connection || !route_fly(route, connection, delivery, now_us))
 			break;
+	}
 	for (size_t i = 0; i < route->connection_count; i++)
 		connection_flush(route->connections[i]);
 	pool_fill(route, now_us);

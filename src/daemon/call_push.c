@@ -57,13 +57,20 @@ static void write_payload(
 	callee->truncated |= truncated;
 }
 
+static int64_t smaller(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
 /* The latest moment at which a push is still of use: the phone needs time to register, and the PBX
- * wants to hear `push-failed` while the caller still rings. */
-static int64_t push_deadline_us(const struct callee *callee)
+ * wants to hear `push-failed` while the caller still rings. A push that goes out late has half of
+ * what is left. */
+static int64_t push_deadline_us(const struct callee *callee, int64_t now_us)
 {
 	int64_t ring_us = (callee->deadline_ms - callee->started_ms) * 1000;
+	int64_t left_us = callee->deadline_us - now_us;
 
-	return callee->deadline_us - (ring_us / 10 < 1000000 ? ring_us / 10 : 1000000);
+	return callee->deadline_us - smaller(smaller(ring_us / 10, 1000000), left_us / 2);
 }
 
 static int64_t describe(struct flow *flow, struct push_owner *owner, const struct target *target,
@@ -79,7 +86,7 @@ static int64_t describe(struct flow *flow, struct push_owner *owner, const struc
 		request->expiration_s = callee->deadline_ms / 1000;
 		request->collapse_id = callee->uuid;
 	} /* a VoIP push is now or never: a phone switched on later must not ring */
-	return push_deadline_us(callee);
+	return push_deadline_us(callee, flow->now_us);
 }
 
 static bool wants(const struct push_owner *owner, const struct target *target)

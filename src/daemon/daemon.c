@@ -279,6 +279,7 @@ static enum err make_events(struct daemon *daemon)
 	if (!daemon->wake || !daemon->drain || !daemon->log || !daemon->tick || !daemon->watchdog ||
 		!daemon->stored || !daemon->sigterm || !daemon->sigint || !daemon->sighup)
 		return ERR_NOMEM;
+	event_priority_set(daemon->wake, 0); /* calls that end before pushes that leave */
 	event_add(daemon->tick, &tick);
 	if (watchdog_us)
 		event_add(daemon->watchdog, &period);
@@ -383,6 +384,8 @@ enum err daemon_new(const char *path, struct config *config, struct daemon **out
 	daemon->config = config;
 	daemon->path = strdup(path);
 	daemon->base = event_base_new();
+	if (daemon->base) /* 0: what must not be late; 1: the others */
+		event_base_priority_init(daemon->base, 2);
 	log_set_level((enum log_level)config->log_level);
 	raise_descriptor_limit();
 	signal(SIGPIPE, SIG_IGN);

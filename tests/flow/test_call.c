@@ -65,6 +65,11 @@ static const struct scenario scenarios[] = {
 	 "> call-state c1\n"
 	 "< ok state=timeout\n"
 	 "withdrawn a\n"},
+	{"in its last second a call still gets half of the time for its push\n"
+	 "phone 1001 iphone a\n"
+	 "> call c1 1001 ring_ms=30000 started_ms=$now-29100 wait=verdict\n"
+	 "push a in_ms=450\n"
+	 "< push iphone:pending\n"},
 	{"ring-timeout where the event does not say\n"
 	 "set calls.ring-timeout 12s\n"
 	 "phone 1001 iphone a\n"

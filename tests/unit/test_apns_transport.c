@@ -323,6 +323,22 @@ static void done_may_send(void **state)
 	assert_int_equal(world->sent, 2);
 }
 
+/* Whatever kept the loop busy: what is late stays here. */
+static void nothing_leaves_after_its_deadline(void **state)
+{
+	struct world *world = *state;
+
+	world_start(world, accept_all);
+	assert_true(world_send(world) > 0);
+	world_finish(world); /* a connection is ready, with room */
+	assert_true(world_send_app(world, 0, -1) > 0);
+	assert_true(world_send(world) > 0);
+	world_finish(world);
+	world_expect(world, 1, PUSH_NOT_SENT, 0, "timeout");
+	world_expect(world, 2, PUSH_ACCEPTED, 200, "");
+	assert_int_equal(world->peer.requests, 2);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 int main(void)
 {
@@ -334,6 +350,7 @@ int main(void)
 		T(cancel_tells_unsent_from_too_late),
 		T(a_cancelled_push_is_not_tried_again),
 		T(the_deadline_is_kept),
+		T(nothing_leaves_after_its_deadline),
 		cmocka_unit_test(without_a_connection_the_reason_says_why),
 		T(the_queue_is_bounded_and_shared),
 		T(a_flood_of_one_app_does_not_delay_another),
