@@ -10,7 +10,8 @@
 #include "dialer.h"
 #include <pbxpush/apns/proxy_tunnel.h>
 
-#define ADDRESSES_MAX 16
+#define FAMILY_MAX    16 /* addresses of a family */
+#define ADDRESSES_MAX (2 * FAMILY_MAX)
 #define STAGGER_MS    250 /* RFC 8305 5 */
 
 struct attempt {
@@ -257,12 +258,15 @@ static void on_resolved(void *arg, const struct addrinfo *list, const char *why)
 {
 	struct dialer *dialer = arg;
 	const struct dial_options *options = &dialer->options;
+	size_t of_family[2] = {0};
 
-	for (; list && dialer->count < ADDRESSES_MAX; list = list->ai_next) {
+	for (; list; list = list->ai_next) {
 		struct attempt *attempt = &dialer->attempts[dialer->count];
+		size_t *family = &of_family[list->ai_family == AF_INET6];
 		if ((list->ai_family != AF_INET && list->ai_family != AF_INET6) ||
-			list->ai_addrlen > sizeof(attempt->address))
+			list->ai_addrlen > sizeof(attempt->address) || *family == FAMILY_MAX)
 			continue;
+		++*family;
 		*attempt = (struct attempt){.dialer = dialer, .fd = -1};
 		memcpy(&attempt->address, list->ai_addr, list->ai_addrlen);
 		attempt->address_len = list->ai_addrlen;

@@ -63,6 +63,34 @@ static int64_t backoff_us(const struct route *route)
 	return 1000 * retry_backoff_ms(route->failures - 1, BACKOFF_BASE_MS, cap_ms, random_bits());
 }
 
+/* Where the address stands among the bad ones: from 1 on, a greater one for a newer failure; 0: it is
+ * none of them. */
+static size_t bad_rank(const struct route *route, const struct sockaddr *address)
+{
+	size_t rank = route->bad_count;
+
+	while (rank && !address_equal((const struct sockaddr *)&route->bad[rank - 1], address))
+		rank--;
+	return rank;
+}
+
+static void bad_remove(struct route *route, size_t rank)
+{
+	if (rank)
+		memmove(&route->bad[rank - 1], &route->bad[rank],
+			(route->bad_count-- - rank) * sizeof(route->bad[0]));
+}
+
+static void bad_add(struct route *route, const struct sockaddr *address)
+{
+	bad_remove(route, bad_rank(route, address));
+	if (route->bad_count == BAD_ADDRESSES)
+		bad_remove(route, 1);
+	memcpy(&route->bad[route->bad_count++], address,
+		address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+					       : sizeof(struct sockaddr_in));
+}
+
 static void pool_failed(struct route *route, const struct connection *connection, int64_t now_us)
 {
 	const struct sockaddr *peer = connection_peer(connection);
@@ -73,9 +101,7 @@ static void pool_failed(struct route *route, const struct connection *connection
 	route->fault_reason = connection_fault_reason(connection_fault(connection));
 	snprintf(route->last_error, sizeof(route->last_error), "%s", connection_why(connection));
 	if (peer)
-		memcpy(&route->bad_address, peer,
-			peer->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
-						    : sizeof(struct sockaddr_in));
+		bad_add(route, peer);
 	route->failed_serial = connection_serial(connection);
 }
 
@@ -97,8 +123,8 @@ static void pool_is_ready(struct route *route, const struct connection *connecti
 
 	route->last_good_us = now_us;
 	route->needed_since_us = 0;
-	if (peer && address_equal(peer, (const struct sockaddr *)&route->bad_address))
-		route->bad_address.ss_family = AF_UNSPEC;
+	if (peer)
+		bad_remove(route, bad_rank(route, peer));
 }
 
 static void pool_alarm(struct route *route, const struct connection *connection)
@@ -150,7 +176,8 @@ static void on_changed(void *arg, struct connection *connection, enum connection
 
 /* ---- opening ---- */
 
-/* Prefers addresses that no other connection uses, and not the one that failed last. */
+/* Prefers addresses that no other connection uses, and of those that failed the one that failed
+ * longest ago: each has its turn. */
 static unsigned on_penalty(void *arg, const struct sockaddr *address)
 {
 	const struct route *route = arg;
@@ -163,9 +190,7 @@ static unsigned on_penalty(void *arg, const struct sockaddr *address)
 			address_equal(peer, address))
 			penalty++;
 	}
-	if (address_equal((const struct sockaddr *)&route->bad_address, address))
-		penalty += CONNECTIONS_MAX;
-	return penalty;
+	return penalty + (unsigned)bad_rank(route, address) * CONNECTIONS_MAX;
 }
 
 static void on_ended(void *arg, struct connection *connection, struct stream *stream)

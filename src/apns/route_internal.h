@@ -10,6 +10,7 @@
 
 #define CONNECTIONS_MAX 64 /* of a route, draining ones included */
 
+#define BAD_ADDRESSES 16 /* remembered at once; the one that failed longest ago goes first */
 #define DEVICE_PAUSES 64 /* remembered at once; the oldest goes first */
 
 TAILQ_HEAD(lane_list, lane);
@@ -49,7 +50,9 @@ struct route {
 	uint64_t failed_serial; /* of the last connection that failed */
 	int64_t retry_us;       /* monotonic: no new connection before */
 	int64_t grow_us;        /* monotonic: when waiting pushes justify one more; 0: none wait */
-	struct sockaddr_storage bad_address; /* the last that failed, until it works */
+	struct sockaddr_storage
+		bad[BAD_ADDRESSES]; /* failed, and did not work since; newest last */
+	size_t bad_count;
 
 	const char *fault_reason; /* of the last failure to connect; static */
 	char last_error[160];

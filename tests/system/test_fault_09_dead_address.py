@@ -114,5 +114,17 @@ def test_mute_address_is_not_asked_first_again():
             assert made.daemon.stderr().count("no TLS handshake") == 1
 
 
+def test_each_address_has_its_turn():
+    """Two that take connections and do not speak do not hide the third."""
+    config = {"apns": {"connections": 1, "connect-timeout": "1s"}}
+    with lab(["127.0.0.1", "127.0.0.2", "127.0.0.3"], "--listen", "127.0.0.3:0",
+             config=config) as made:
+        with listener("127.0.0.1", made.simulator.port, full=False), \
+                listener("127.0.0.2", made.simulator.port, full=False):
+            start(made)
+            assert made.call(0)["result"] == "accepted"
+            assert made.daemon.stderr().count("no TLS handshake") == 2
+
+
 if __name__ == "__main__":
     harness.main(globals())
