@@ -15,6 +15,7 @@
 #define FREE_REFUSALS    3 /* sent again at once; then with a pause, or it were a hot loop */
 #define REFUSED_PAUSE_MS 50
 #define REFUSED_CAP_MS   1000
+#define OTHER_WAIT_MS    1000 /* for another connection, after a 5xx; or half of what is left */
 #define PAUSE_BASE_MS    1000 /* 429 without Retry-After */
 #define PAUSE_CAP_MS     8000
 #define PAUSE_MIN_MS     200
@@ -110,6 +111,7 @@ static void on_ambiguous(
 	bool first = !delivery->ambiguous;
 
 	delivery->ambiguous = true;
+	route_note_loss(route);
 	if (first && may_go_again(route, delivery))
 		send_again(route, delivery, "ambiguous");
 	else
@@ -136,6 +138,23 @@ static bool answer_renew(struct route *route, struct delivery *delivery, bool ex
 		route->owner.arg, route->token, delivery->token_generation, expired);
 }
 
+/* On another connection, which may have to be opened first. */
+static void send_elsewhere(struct route *route, const struct connection *connection,
+	struct delivery *delivery, const char *reason)
+{
+	const struct apns_observer *observer = route->owner.observer;
+	struct route *to = delivery_route(route, delivery);
+	int64_t left_ms = (delivery->by_deadline.due - clock_mono_us()) / 1000;
+
+	if (pool_has_other(to, connection, delivery) || left_ms <= 0) {
+		send_again(route, delivery, reason);
+		return;
+	}
+	if (observer->retry)
+		observer->retry(observer->arg, reason);
+	route_await_other(to, delivery, left_ms / 2 < OTHER_WAIT_MS ? left_ms / 2 : OTHER_WAIT_MS);
+}
+
 /* True when the delivery is on its way again. */
 static bool answer_retry(struct route *route, struct connection *connection,
 	struct delivery *delivery, const struct outcome *outcome)
@@ -153,7 +172,8 @@ static bool answer_retry(struct route *route, struct connection *connection,
 		if (delivery->moved)
 			return false;
 		delivery->moved = true;
-		break;
+		send_elsewhere(route, connection, delivery, outcome->reason);
+		return true;
 	case RETRY_NEW_TOKEN:
 		renewed = delivery->renewed;
 		/* Apple has been seen to cling to the old token on one connection: where a new one
@@ -222,13 +242,41 @@ static void answer_note_odd(struct route *route, const struct stream *stream, bo
 		log_warning("apns", "route=%s answer not understood: \"%s\"", route->name, text);
 }
 
-static void route_raise_alarm(struct route *route, const char *reason)
+/* Topics are an app's; what else is wrong is wrong for all that share the key. */
+static struct lane *lane_concerned(
+	struct route *route, const struct delivery *delivery, const char *reason)
 {
-	if (strncmp(route->alarm, reason, strlen(reason)) == 0 && *route->alarm)
+	return strstr(reason, "Topic") ? &delivery->app->lanes[route->environment] : NULL;
+}
+
+static void route_raise_alarm(
+	struct route *route, const struct delivery *delivery, const char *reason)
+{
+	struct lane *lane = lane_concerned(route, delivery, reason);
+	bool known = lane ? lane->alarmed
+			  : *route->alarm && !strncmp(route->alarm, reason, strlen(reason));
+
+	if (known && *route->alarm)
 		return;
-	snprintf(route->alarm, sizeof(route->alarm), "%s%s%s", reason, *route->skew ? "; " : "",
-		route->skew);
-	log_error("apns", "route=%s alarm=\"%s\"", route->name, route->alarm);
+	route_clear_alarm(route);
+	snprintf(route->alarm, sizeof(route->alarm), "%s%s%s%s%s", reason, lane ? " app=" : "",
+		lane ? delivery->app->bundle_id : "", *route->skew ? "; " : "", route->skew);
+	route->alarm_lane = lane;
+	if (!known)
+		log_error("apns", "route=%s alarm=\"%s\"", route->name, route->alarm);
+	if (lane)
+		lane->alarmed = true;
+}
+
+static void on_good(
+	struct route *route, const struct connection *connection, const struct delivery *delivery)
+{
+	struct lane *lane = &delivery->app->lanes[route->environment];
+
+	if (route->alarm_lane == lane)
+		route_clear_alarm(route);
+	lane->alarmed = false;
+	pool_is_good(route, connection);
 }
 
 /* The `date` header: at the first answer of a connection, when APNs minds the token's age, and
@@ -267,13 +315,14 @@ static void on_answered(
 
 	route->last_good_us = result.done_us;
 	route->needed_since_us = 0;
+	route->lost = false;
 	if (is_odd(&outcome))
 		answer_note_odd(route, stream, outcome.alarm);
 	answer_check_clock(route, connection, stream->status);
 	answer_judge_connection(connection, stream, &outcome);
 	if (outcome.class == PUSH_ACCEPTED) {
 		connection_record(connection)->good++;
-		pool_is_good(route, connection);
+		on_good(route, connection, delivery);
 	}
 	if (outcome.reason[0])
 		snprintf(result.reason, sizeof(result.reason), "%s", outcome.reason);
@@ -285,7 +334,7 @@ static void on_answered(
 	if (may_go_again(route, delivery) && answer_retry(route, connection, delivery, &outcome))
 		return;
 	if (outcome.alarm)
-		route_raise_alarm(route, is_odd(&outcome) ? route->odd : outcome.reason);
+		route_raise_alarm(route, delivery, is_odd(&outcome) ? route->odd : outcome.reason);
 	delivery_finish(delivery, &result);
 }
 

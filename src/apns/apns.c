@@ -135,6 +135,8 @@ static void delivery_overdue(struct delivery *delivery)
 	case STREAM_UNPROCESSED:
 		break;
 	}
+	if (route)
+		route_note_loss(route);
 	delivery_give_up(delivery, reason);
 }
 

@@ -21,6 +21,7 @@ TAILQ_HEAD(delivery_list, delivery);
 struct lane {
 	TAILQ_ENTRY(lane) link; /* in the route, while anything waits */
 	struct delivery_list waiting;
+	bool alarmed; /* the log knows of its alarm: no more until a push is good */
 };
 
 struct app {
@@ -61,6 +62,7 @@ struct delivery {
 	unsigned token_generation; /* of the provider token it went with */
 	bool ambiguous;            /* an earlier attempt may have arrived */
 	bool moved, renewed;       /* its one retry elsewhere, or with a new token, is spent */
+	bool awaits_other;         /* while LATER: until another connection is ready */
 	bool cancelled;            /* too late: no more attempts */
 	bool shared;               /* counted against the part of the queue that all apps share */
 	/* the last answer that said "try again"; status 0: none */

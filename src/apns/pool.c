@@ -25,6 +25,16 @@ unsigned pool_count(const struct route *route, enum connection_state state)
 	return n;
 }
 
+bool pool_has_other(const struct route *route, const struct connection *connection,
+	const struct delivery *delivery)
+{
+	for (size_t i = 0; i < route->connection_count; i++)
+		if (route->connections[i] != connection &&
+			connection_has_room(route->connections[i], delivery->payload_len))
+			return true;
+	return false;
+}
+
 struct connection *pool_pick(const struct route *route, const struct delivery *delivery)
 {
 	struct connection *best = NULL;
@@ -114,24 +124,34 @@ void pool_is_good(struct route *route, const struct connection *connection)
 	route->failures = 0;
 	route->retry_us = 0;
 	route->last_error[0] = '\0';
-	route->alarm[0] = '\0';
+	if (!route->alarm_lane)
+		route_clear_alarm(route);
 }
 
 static void pool_is_ready(struct route *route, const struct connection *connection, int64_t now_us)
 {
 	const struct sockaddr *peer = connection_peer(connection);
 
-	route->last_good_us = now_us;
-	route->needed_since_us = 0;
+	if (!route->lost) { /* else only an answer shows that pushes work */
+		route->last_good_us = now_us;
+		route->needed_since_us = 0;
+	}
+	if (route->alarm_is_connect)
+		route_clear_alarm(route);
 	if (peer)
 		bad_remove(route, bad_rank(route, peer));
+	route_wake_awaiting(route);
+	event_active(route->soon, EV_TIMEOUT, 0);
 }
 
-static void pool_alarm(struct route *route, const struct connection *connection)
+static void pool_alarm(
+	struct route *route, const struct connection *connection, enum connection_state before)
 {
 	if (strcmp(route->alarm, connection_why(connection)) == 0)
 		return;
 	snprintf(route->alarm, sizeof(route->alarm), "%s", connection_why(connection));
+	route->alarm_lane = NULL;
+	route->alarm_is_connect = before == CONNECTION_CONNECTING;
 	log_error("apns", "route=%s alarm=\"%s\"", route->name, route->alarm);
 }
 
@@ -166,7 +186,7 @@ static void on_changed(void *arg, struct connection *connection, enum connection
 		      (before == CONNECTION_READY &&
 			      now_us - connection_ready_us(connection) > PROVEN_US);
 	if (connection_alarm(connection))
-		pool_alarm(route, connection);
+		pool_alarm(route, connection, before);
 	if (!proven || connection_alarm(connection))
 		pool_failed(route, connection, now_us);
 	else
@@ -275,6 +295,15 @@ static bool pool_grows(struct route *route, int64_t now_us)
 	return true;
 }
 
+/* A push must not go back to where it had a 5xx. */
+static bool pool_needs_other(struct route *route)
+{
+	bool wanted = route->other_wanted && !pool_count(route, CONNECTION_CONNECTING);
+
+	route->other_wanted = false;
+	return wanted;
+}
+
 /* A silent connection counts no more: most likely it is dead, and pushes wait for another. */
 static bool pool_is_full(const struct route *route)
 {
@@ -302,7 +331,8 @@ void pool_fill(struct route *route, int64_t now_us)
 		if (route->retry_us > now_us + BACKOFF_WAITING_MS * 1000)
 			route->retry_us = now_us + backoff_us(route);
 	}
-	bool grow = pool_grows(route, now_us);
+	bool other = pool_needs_other(route);
+	bool grow = pool_grows(route, now_us) || other;
 	while (pool_live(route) < route->options.connections || grow) {
 		if (!pool_may_open(route, now_us))
 			break;

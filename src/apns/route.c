@@ -109,7 +109,7 @@ void route_configure(struct route *route, const struct route_options *options, b
 		tls_memory_clear(&route->tls_memory);
 		route->failures = 0; /* what was wrong may be mended */
 		route->retry_us = 0;
-		route->alarm[0] = '\0';
+		route_clear_alarm(route);
 	}
 	event_active(route->soon, EV_TIMEOUT, 0);
 }
@@ -146,6 +146,25 @@ void route_defer(struct route *route, struct delivery *delivery, int64_t pause_m
 		return;
 	}
 	delivery->place = DELIVERY_LATER;
+}
+
+void route_await_other(struct route *route, struct delivery *delivery, int64_t pause_ms)
+{
+	route_defer(route, delivery, pause_ms);
+	delivery->awaits_other = delivery->place == DELIVERY_LATER;
+	route->other_wanted = true;
+	event_active(route->soon, EV_TIMEOUT, 0);
+}
+
+void route_wake_awaiting(struct route *route)
+{
+	/* A node that is due sooner moves up only, past those seen. */
+	for (size_t i = 1; i <= route->later.count; i++) {
+		struct heap_node *node = route->later.nodes[i].node;
+
+		if (map_entry(node, struct delivery, by_due)->awaits_other)
+			heap_set(&route->later, node, 0);
+	}
 }
 
 static uint64_t device_hash(const struct delivery *delivery)
@@ -285,6 +304,7 @@ static void route_wake_deferred(struct route *route, int64_t now_us)
 	while ((node = heap_first(&route->later)) && node->due <= now_us) {
 		struct delivery *delivery = map_entry(node, struct delivery, by_due);
 		heap_remove(&route->later, node);
+		delivery->awaits_other = false;
 		route_enqueue(route, delivery, true);
 	}
 }
@@ -340,6 +360,26 @@ void route_give_up(struct route *route)
 }
 
 /* ---- what others may know ---- */
+
+void route_clear_alarm(struct route *route)
+{
+	route->alarm[0] = '\0';
+	route->alarm_lane = NULL;
+	route->alarm_is_connect = false;
+}
+
+void route_forget_app(struct route *route, const struct app *app)
+{
+	if (route && route->alarm_lane == &app->lanes[route->environment])
+		route_clear_alarm(route);
+}
+
+void route_note_loss(struct route *route)
+{
+	route->lost = true;
+	if (!route->needed_since_us)
+		route->needed_since_us = clock_mono_us();
+}
 
 const char *route_waits_for(const struct route *route)
 {

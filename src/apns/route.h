@@ -76,6 +76,12 @@ void route_give_up(struct route *route);
 /* Retires every connection; true when none is left. */
 bool route_wind_up(struct route *route);
 
+/* The app goes elsewhere, and its alarm with it. NULL: nothing. */
+void route_forget_app(struct route *route, const struct app *app);
+
+/* A push of it got no answer before its deadline. */
+void route_note_loss(struct route *route);
+
 /* Why a push that waits is still waiting: timeout, connection, tls, dns or proxy. */
 const char *route_waits_for(const struct route *route);
 

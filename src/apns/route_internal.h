@@ -50,13 +50,19 @@ struct route {
 	uint64_t failed_serial; /* of the last connection that failed */
 	int64_t retry_us;       /* monotonic: no new connection before */
 	int64_t grow_us;        /* monotonic: when waiting pushes justify one more; 0: none wait */
+	bool other_wanted;      /* a push waits for another connection than the one it was on */
 	struct sockaddr_storage
 		bad[BAD_ADDRESSES]; /* failed, and did not work since; newest last */
 	size_t bad_count;
 
 	const char *fault_reason; /* of the last failure to connect; static */
 	char last_error[160];
+	/* What an administrator must mend. It is over with a good push (of the lane, where only that
+	 * app is concerned), or, where it kept us from connecting, with a connection. */
 	char alarm[160];
+	const struct lane *alarm_lane;
+	bool alarm_is_connect;
+	bool lost;     /* a push got no answer, and none was answered since */
 	char odd[64];  /* the last answer that was not understood */
 	char skew[64]; /* our clock is wrong, in words; "" where it is not */
 	int64_t last_good_us, needed_since_us;
@@ -69,6 +75,10 @@ void pool_fill(struct route *route, int64_t now_us);
 
 /* When pool_fill() should be called again, INT64_MAX: only after an event. */
 int64_t pool_due_us(const struct route *route);
+
+/* True when another connection than this one could take the delivery now. */
+bool pool_has_other(const struct route *route, const struct connection *connection,
+	const struct delivery *delivery);
 
 /* The connection for this delivery, or NULL when none has room. */
 struct connection *pool_pick(const struct route *route, const struct delivery *delivery);
@@ -85,6 +95,14 @@ void pool_is_good(struct route *route, const struct connection *connection);
 
 /* Other pushes to the delivery's device wait so long, too. */
 void route_pause_device(struct route *route, const struct delivery *delivery, int64_t pause_ms);
+
+/* Puts a delivery aside until another connection is ready than those there are, at most so long. */
+void route_await_other(struct route *route, struct delivery *delivery, int64_t pause_ms);
+
+void route_clear_alarm(struct route *route);
+
+/* A connection has become ready. */
+void route_wake_awaiting(struct route *route);
 
 /* ---- answer.c ---- */
 

@@ -33,6 +33,7 @@ static void app_move(struct apns *apns, struct app *app, size_t env, struct rout
 		route_take(old, delivery);
 		TAILQ_INSERT_TAIL(&moved, delivery, waiting);
 	}
+	route_forget_app(old, app);
 	app->routes[env] = route;
 	while ((delivery = TAILQ_FIRST(&moved))) {
 		TAILQ_REMOVE(&moved, delivery, waiting);

@@ -125,7 +125,7 @@ static void judge_route(void *arg, const struct apns_route_stats *route)
 {
 	struct health *health = arg;
 
-	if (route->ready ||
+	if ((route->ready && !route->needed_since_us) ||
 		(route->last_good_us && health->now_us - route->last_good_us < UNHEALTHY_US))
 		health->works = true;
 	if (!route->needed_since_us || health->now_us - route->needed_since_us < UNHEALTHY_US)

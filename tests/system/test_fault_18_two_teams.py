@@ -70,5 +70,25 @@ def test_fault_of_one_team_is_its_own():
         assert set(alarms.values()) == {None}, alarms
 
 
+def test_fault_of_one_app_is_not_mended_by_another():
+    """Two apps of one key, and the topic of one is forbidden: its alarm stays, and is told once."""
+    other = harness.App(bundle="com.example.second")
+    with Lab(apps=(harness.App(), other)) as lab:
+        def pushed(user, call):
+            return lab.events.ask(event="call", call=call, to=user)["verdict"] == "push"
+
+        lab.register()
+        lab.register(user="1002", token="b2" * 32, app=other)
+        lab.simulator.rule(token="b2*", status=400, reason="TopicDisallowed", times=3)
+        for n in range(3):
+            assert not pushed("1002", f"bad-{n}")
+            assert pushed("1001", f"good-{n}")
+            alarm = lab.daemon.route()["alarm"]
+            assert "TopicDisallowed" in alarm and other.bundle in alarm, alarm
+        assert lab.daemon.stderr().count("alarm=") == 1
+        assert pushed("1002", "good")
+        assert lab.daemon.route()["alarm"] is None
+
+
 if __name__ == "__main__":
     harness.main(globals())

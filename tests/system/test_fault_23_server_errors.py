@@ -33,6 +33,16 @@ def test_other_connection():
             assert lab.daemon.metric("pbxpush_retries_total", reason=reason) == 1
 
 
+def test_another_is_opened_where_there_is_none():
+    with Lab(config={"apns": {"connections": 1}}) as lab:
+        lab.phones(1)
+        assert lab.call(0)["result"] == "accepted"
+        lab.simulator.rule(connection=1, status=500, reason="InternalServerError")
+        device = lab.call(0)
+        assert (device["result"], device["attempts"]) == ("accepted", 2), device
+        assert [line["connection"] for line in lab.simulator.attempts(0)[1:]] == [1, 2]
+
+
 def test_all_are_ill():
     for status, reason in ERRORS:
         with Lab() as lab:

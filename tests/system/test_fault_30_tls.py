@@ -59,6 +59,16 @@ def test_refused_until_mended():
             assert lab.daemon.route()["alarm"] is None, name
 
 
+def test_the_alarm_goes_without_a_push():
+    with Lab(start=False) as lab:
+        lab.simulator.control(alpn="http/1.1")
+        lab.start_daemon()
+        harness.wait_until(lambda: lab.daemon.route()["alarm"])
+        lab.simulator.control(alpn="h2")
+        harness.wait_until(lambda: not lab.daemon.route()["alarm"])
+        assert lab.daemon.route()["ready"]
+
+
 def test_one_that_fails_leaves_the_other():
     """The certificate expires while a connection stands: calls go on over that one."""
     with Lab() as lab:

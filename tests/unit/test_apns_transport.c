@@ -339,6 +339,28 @@ static void nothing_leaves_after_its_deadline(void **state)
 	assert_int_equal(world->peer.requests, 2);
 }
 
+/* PINGs are answered and connections stand, but pushes get no answer: nothing of that works. */
+static void only_an_answer_shows_that_pushes_work(void **state)
+{
+	struct world *world = *state;
+
+	world->options.connections = world->options.max_connections = 1;
+	world->options.response_timeout_ms = 20;
+	world_start(world, ignore_all);
+	for (int i = 0; world->peer.count < 2; i++) { /* until another connection was opened */
+		assert_true(world_send_app(world, 0, 500) > 0);
+		world_finish(world);
+		assert_int_equal(world->results[i].class, PUSH_AMBIGUOUS);
+	}
+	WORLD_UNTIL(world, world_stats(world).ready);
+	assert_true(world_stats(world).needed_since_us > 0);
+	assert_true(world_stats(world).last_good_us < world_stats(world).needed_since_us);
+	world->peer.script = accept_all;
+	assert_true(world_send(world) > 0);
+	world_finish(world);
+	assert_int_equal(world_stats(world).needed_since_us, 0);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 int main(void)
 {
@@ -352,6 +374,7 @@ int main(void)
 		T(the_deadline_is_kept),
 		T(nothing_leaves_after_its_deadline),
 		cmocka_unit_test(without_a_connection_the_reason_says_why),
+		T(only_an_answer_shows_that_pushes_work),
 		T(the_queue_is_bounded_and_shared),
 		T(a_flood_of_one_app_does_not_delay_another),
 		T(an_unknown_app_is_not_taken),

@@ -75,10 +75,12 @@ struct apns_route_stats {
 	unsigned stream_limit;                /* sum of what the peers allow */
 	size_t queued;                        /* waiting for a stream */
 	int64_t token_age_s;                  /* -1: none signed yet */
-	int64_t last_good_us; /* monotonic: last time a connection was ready or answered; 0 never */
-	int64_t needed_since_us; /* monotonic: first push that found no working connection; 0 */
-	const char *last_error;  /* "" where there was none since the last good push */
-	const char *alarm;       /* configuration fault that an administrator must mend, or "" */
+	/* monotonic: the last answer, or connection that was ready while no push was lost; 0 never */
+	int64_t last_good_us;
+	/* monotonic: the first push since then that found no connection or got no answer; 0 none */
+	int64_t needed_since_us;
+	const char *last_error; /* "" where there was none since the last good push */
+	const char *alarm;      /* configuration fault that an administrator must mend, or "" */
 };
 
 void apns_each_route(
