@@ -164,8 +164,11 @@ static bool answer_retry(struct route *route, struct connection *connection,
 
 	switch (outcome->retry) {
 	case RETRY_NO:
-		if (strcmp(outcome->reason, "InvalidProviderToken") != 0 || delivery->renewed ||
-			!answer_renew(route, delivery, false))
+		if (strcmp(outcome->reason, "InvalidProviderToken") != 0 || delivery->renewed)
+			return false;
+		if (delivery_route(route, delivery) != route) /* its app has another key by now */
+			delivery->renewed = true;
+		else if (!answer_renew(route, delivery, false))
 			return false;
 		break;
 	case RETRY_OTHER_CONNECTION:

@@ -99,6 +99,27 @@ static void a_reload_loses_no_push(void **state)
 	}
 }
 
+/* The old key was revoked before the new one was loaded: what it was refused for goes with the new. */
+static void a_push_of_the_old_key_goes_again_with_the_new_one(void **state)
+{
+	struct world *world = *state;
+	char why[256] = "";
+
+	world_start(world, ignore_all);
+	world_send(world);
+	WORLD_UNTIL(world, world->peer.requests == 1);
+	world->apps[0].key_file = world->apps[1].key_file = world->other_key_file;
+	assert_int_equal(reload(world, 2, why), ERR_OK);
+	world->peer.script = accept_all;
+	struct peer_connection *old = world->peer.connections[0];
+	peer_answer(old->requests, "403", "{\"reason\":\"InvalidProviderToken\"}");
+	peer_flush(old);
+	world_finish(world);
+	world_expect(world, 0, PUSH_ACCEPTED, 200, "");
+	assert_int_equal(world->results[0].attempts, 2);
+	assert_int_equal(world->peer.requests, 2);
+}
+
 static void an_app_that_is_gone_takes_its_pushes_along(void **state)
 {
 	struct world *world = *state;
@@ -129,6 +150,7 @@ int main(void)
 		T(a_bad_reload_changes_nothing),
 		T(an_equal_reload_keeps_connections),
 		cmocka_unit_test(a_reload_loses_no_push),
+		T(a_push_of_the_old_key_goes_again_with_the_new_one),
 		T(an_app_that_is_gone_takes_its_pushes_along),
 	};
 
