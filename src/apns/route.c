@@ -135,6 +135,8 @@ void route_enqueue(struct route *route, struct delivery *delivery, bool again)
 		TAILQ_INSERT_TAIL(&lane->waiting, delivery, waiting);
 	route->waiting++;
 	route->wanted = true;
+	if (again) /* it may come from another route, whose events do not pump this one */
+		event_active(route->soon, EV_TIMEOUT, 0);
 }
 
 void route_defer(struct route *route, struct delivery *delivery, int64_t pause_ms)
