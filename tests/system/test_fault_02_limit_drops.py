@@ -59,5 +59,34 @@ def test_limit_drops_while_requests_are_on_the_wire():
         assert sum(device["attempts"] - 1 for device in devices) == refused
 
 
+def test_refused_ones_do_not_wait():
+    with Lab() as lab:
+        lab.phones(11)
+        lab.call(10)
+        lab.simulator.rule(token=token(10), times=1, delay_ms=2000)
+        lab.simulator.rule(times=10, action="refuse")
+        slow = lab.post_call(10)
+        calls = [lab.post_call(number) for number in range(10)]
+        devices = [lab.device(call) for call in calls]
+        assert all(device["result"] == "accepted" for device in devices), devices
+        assert sum(device["attempts"] for device in devices) == 20, devices
+        assert slow not in lab.events.replies, "ten refused ones are quicker than one slow answer"
+        assert lab.device(slow)["attempts"] == 1
+
+
+def test_refused_one_stays_away_once_its_call_is_over():
+    with Lab() as lab:
+        lab.phones(1)
+        lab.simulator.rule(times=1, action="refuse", delay_ms=1000)
+        call = lab.post_call(0)
+        wait_until(lambda: lab.simulator.requests(), what="a request in flight")
+        ended = lab.events.ask(event="end", call="call-1")
+        assert ended["known"] and ended["withdrawn"] == 0, ended
+        assert lab.events.reply(call)["verdict"] == "ended"
+        wait_until(lambda: "push-answer" in lab.daemon.get("/calls/call-1")[1], what="push ends")
+        assert len(lab.simulator.requests()) == 1
+        assert lab.daemon.metric("pbxpush_retries_total") == 0
+
+
 if __name__ == "__main__":
     harness.main(globals())

@@ -17,6 +17,7 @@ import re
 TEAMS = [App(bundle=f"com.example.app{n}", team=f"TEAM{n:06}", key_id=f"KEYID{n:05}")
          for n in range(12)]
 CONFIG = {"apns": {"connections": 1}, "calls": {"ring-timeout": "60s"}}
+SLACK_MS = 2500  # for the handshake, on a busy machine
 FAILED = re.compile(r'^(\S+) .* connection=(\S+)#\d+ .*"connecting -> dead"', re.M)
 
 
@@ -55,6 +56,8 @@ def test_routes_do_not_march_in_step():
         # The second pause is a random part of half a second: twelve alike, once in a million.
         seconds = [pauses[1] for pauses in found]
         assert max(seconds) - min(seconds) > 50, found
+        # And the pauses grow: all twelve would be short only once in a million.
+        assert max(seconds) > 300, found
         calls = [lab.post_call(number) for number in range(len(TEAMS))]
         assert all(lab.device(call)["result"] == "accepted" for call in calls)
         # The good push has made an end of the backoff: it begins with a quarter of a second.
@@ -92,6 +95,27 @@ def test_call_waits_through_an_outage():
         device = lab.device(call, 30)
         assert (device["result"], device["attempts"]) == ("accepted", 1), device
         assert lab.daemon.route()["last_error"] is None
+
+
+def test_call_ends_a_pause_that_was_made_for_nobody():
+    """So many failures make a pause of up to a minute, or, as soon as a call waits, of 5 s."""
+    many, apps = 12, TEAMS[:6]
+    config = CONFIG | {"apns": {"connections": many, "max-connections": many}}
+    with Lab(apps=apps, config=config) as lab:
+        for number, app in enumerate(apps):
+            lab.events.ask(event="register", user=f"u{number}", app=app.bundle,
+                           token=token(number))
+        lab.wait_ready(many * len(apps))
+        lab.simulator.control(refuse=True)
+        lab.simulator.control(rst=True)
+        wait_until(lambda: not any(route["connected"] for route in lab.daemon.status()["routes"]),
+                   what="no connection left")
+        calls = [lab.post_call(number) for number in range(len(apps))]
+        lab.simulator.control(refuse=False)
+        for call in calls:
+            device = lab.device(call, 60)
+            assert device["result"] == "accepted", device
+            assert device["ms"] < 5000 + SLACK_MS, device
 
 
 if __name__ == "__main__":

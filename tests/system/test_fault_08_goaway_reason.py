@@ -38,17 +38,42 @@ def test_configuration_fault_raises_the_alarm():
         assert route["alarm"] is None and route["last_error"] is None, route
 
 
+# A new token mends the third: no fault of the configuration yet.
+REASONS = ("Shutdown", "IdleTimeout", "ExpiredProviderToken", "NobodyKnowsThisOne")
+
+
 def test_other_reasons_raise_none():
     with Lab(config=ONE) as lab:
         lab.phones(1)
-        for reason in ("Shutdown", "IdleTimeout", "NobodyKnowsThisOne"):
+        for reason in REASONS:
             lab.call(0)
             lab.simulator.control(goaway={"reason": reason, "code": 2})
         lab.call(0)
         assert lab.daemon.route()["alarm"] is None
-        for reason in ("Shutdown", "IdleTimeout", "other"):
+        # A good push ends an alarm: the log says whether there was one.
+        assert "alarm=" not in lab.daemon.stderr()
+        for reason in (*REASONS[:-1], "other"):
             assert lab.daemon.metric("pbxpush_goaway_total", reason=reason) == 1, reason
             assert f"GOAWAY error=2 reason={reason}" in lab.daemon.stderr()
+
+
+def test_good_connections_are_no_excuse():
+    """Two that had served are sent away for a fault of the configuration: others are opened one
+    after another, each when the one before has failed."""
+    with Lab(config={"apns": {"connect-timeout": "1s"}}) as lab:
+        lab.phones(2)
+        lab.wait_ready(2)
+        lab.simulator.rule(times=2, delay_ms=300)
+        for call in [lab.post_call(number) for number in range(2)]:
+            lab.device(call)
+        assert {r["connection"] for r in lab.simulator.requests()} == {1, 2}
+        lab.simulator.control(pause=True, connection="new")
+        with lab.daemon.asleep():
+            lab.simulator.control(goaway={"reason": REASON}, connection="open")
+        opened = wait_until(lambda: len(events := lab.simulator.events("accept")) >= 4 and events,
+                            what="two attempts")
+        assert opened[3]["ms"] - opened[2]["ms"] > 500, opened
+        assert REASON in lab.daemon.route()["alarm"]
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from harness import Lab, Hosts, wait_until  # noqa: E402
 
 import contextlib
 import socket
+import subprocess
 
 NAME = "apns.test"
 CONFIG = {"apns": {"connections": 1, "connect-timeout": "4s"}}
@@ -124,6 +125,63 @@ def test_each_address_has_its_turn():
             start(made)
             assert made.call(0)["result"] == "accepted"
             assert made.daemon.stderr().count("no TLS handshake") == 2
+
+
+def test_many_that_swallow_everything():
+    """Their turns are shortened, so that the last address has its part of connect-timeout."""
+    config = {"apns": CONFIG["apns"] | {"connect-timeout": "1200ms"}}
+    dead = [f"127.0.0.{number}" for number in range(1, 8)]
+    with lab([*dead, "127.0.0.8"], "--listen", "127.0.0.8:0", config=config) as made:
+        with contextlib.ExitStack() as stack:
+            for address in dead:
+                stack.enter_context(listener(address, made.simulator.port, full=True))
+            check_first_attempt_works(made)
+
+
+# Makes the daemon's name server slow: no answer before a file is there.
+SHIM = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
+	struct addrinfo **list)
+{
+	int (*next)(const char *, const char *, const struct addrinfo *, struct addrinfo **) =
+		(int (*)(const char *, const char *, const struct addrinfo *, struct addrinfo **))
+			dlsym(RTLD_NEXT, "getaddrinfo");
+
+	while (access(getenv("NAME_SERVER"), F_OK))
+		usleep(10000);
+	return next(node, service, hints, list);
+}
+"""
+
+
+def test_slow_name_server_holds_up_nothing_else():
+    with Lab(start=False, config={"apns": {"connections": 1}}) as made:
+        source, library = made.place / "names.c", made.place / "names.so"
+        source.write_text(SHIM)
+        done = subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-o", library, source, "-ldl"],
+                              capture_output=True, text=True)
+        if done.returncode:
+            raise harness.Skip(f"no compiler for the name server: {done.stderr.strip()}")
+        answers = made.place / "answers"
+        made.start_daemon(environment={
+            "LD_PRELOAD": str(library), "NAME_SERVER": str(answers),
+            # A sanitizer wants to be the first library of all, unless told otherwise.
+            "ASAN_OPTIONS": "verify_asan_link_order=0"})
+        try:
+            made.phones(1)
+            call = made.post_call(0)
+            wait_until(lambda: made.daemon.route()["queued"] == 1, what="a call that waits")
+            assert made.daemon.route()["connecting"] == 1
+        finally:
+            answers.touch()
+        device = made.device(call)
+        assert (device["result"], device["attempts"]) == ("accepted", 1), device
 
 
 if __name__ == "__main__":

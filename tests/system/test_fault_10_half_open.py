@@ -11,6 +11,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import harness  # noqa: E402
 from harness import Lab, wait_until  # noqa: E402
 
+import json
+import subprocess
+
 # Far above what the PING takes: 2 s of silence and ping-timeout.
 CONFIG = {"apns": {"connections": 1, "max-connections": 1, "response-timeout": "30s",
                    "ping-timeout": "1s"}}
@@ -60,6 +63,81 @@ def test_new_calls_do_not_join_a_silent_connection():
         device = lab.call(5)
         assert (device["result"], device["attempts"]) == ("accepted", 1), device
         assert [r["connection"] for r in lab.simulator.attempts(5)] == [2]
+
+
+# Gives the daemon's sockets so small a buffer that a peer who does not read blocks it soon.
+SHIM = r"""
+#define _GNU_SOURCE
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int socket(int family, int type, int protocol)
+{
+	int fd = (int)syscall(SYS_socket, family, type, protocol);
+	const int size = 4096;
+
+	if (fd >= 0 && family != AF_UNIX)
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	return fd;
+}
+"""
+MANY = 250  # pushes: within the connection's window, but with their headers not in the buffers
+
+
+def long_token(number):
+    return f"{number:0512x}"
+
+
+def narrow_lab(lab):
+    """A daemon whose connection takes a part of what is written. Returns the calls, all posted
+    while the peer is away."""
+    source, library = lab.place / "narrow.c", lab.place / "narrow.so"
+    source.write_text(SHIM)
+    done = subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-o", library, source],
+                          capture_output=True, text=True)
+    if done.returncode:
+        raise harness.Skip(f"no compiler for narrow sockets: {done.stderr.strip()}")
+    # A sanitizer wants to be the first library of all, unless told otherwise.
+    lab.start_daemon(environment={"LD_PRELOAD": str(library),
+                                  "ASAN_OPTIONS": "verify_asan_link_order=0"})
+    for number in range(MANY + 1):
+        lab.register(user=f"u{number}", token=long_token(number))
+    lab.call(MANY)
+    lab.simulator.control(pause=True, connection=1)
+    calls = [f"call {number}" for number in range(MANY)]
+    # At once, so that the connection is given more than it takes.
+    lab.events.send_raw("".join(
+        json.dumps({"id": call, "event": "call", "call": call, "to": f"u{number}"}) + "\n"
+        for number, call in enumerate(calls)).encode())
+    wait_until(lambda: lab.daemon.route()["streams"] > MANY / 2, what="pushes on the wire")
+    return calls
+
+
+def test_unsent_moves_freely_and_written_once():
+    with Lab(config=CONFIG, start=False) as lab:
+        calls = narrow_lab(lab)
+        for call in calls:
+            device = lab.device(call, 40)
+            assert device["result"] == "accepted" and device["ms"] < LOST_MS, device
+        lab.simulator.control(pause=False, connection=1)
+        wait_until(lambda: any(event["connection"] == 1 for event in lab.simulator.events("close")),
+                   what="the end of the lost connection")
+        written = {r["token"] for r in lab.simulator.requests() if r["connection"] == 1}
+        # Without the first call, which was answered.
+        assert 0 < len(written) - 1 < MANY, len(written)
+        ambiguous = lab.daemon.metric("pbxpush_retries_total", reason="ambiguous")
+        assert ambiguous == len(written) - 1, (ambiguous, len(written))
+
+
+def test_unsent_moves_before_the_ack_deadline():
+    config = {"apns": CONFIG["apns"] | {"ping-timeout": "30s"},
+              "daemon": {"drain-timeout": "100ms"}}
+    with Lab(config=config, start=False) as lab:
+        calls = narrow_lab(lab)
+        device = lab.device(calls[-1])
+        assert (device["result"], device["attempts"]) == ("accepted", 2), device
+        assert "no answer to PING" not in lab.daemon.stderr()
 
 
 if __name__ == "__main__":

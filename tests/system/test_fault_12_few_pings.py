@@ -9,7 +9,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import harness  # noqa: E402
-from harness import Lab, wait_until  # noqa: E402
+from harness import Lab, token, wait_until  # noqa: E402
 
 SILENCE_MS = 2000
 SLACK_MS = 500  # the simulator notes when it reads, not when a thing was sent
@@ -66,6 +66,24 @@ def test_no_ping_while_others_are_answered():
             assert lab.call(1)["result"] == "accepted"
         assert lab.device(slow)["attempts"] == 2
         assert not hasty(lab)
+
+
+def test_answers_are_as_good_as_an_ack():
+    """The ACK does not come, but other things do: the connection lives, and is asked no more."""
+    config = {"apns": {"connections": 1, "max-connections": 1, "response-timeout": "6s",
+                       "ping-timeout": "3s"}}
+    with Lab(config=config) as lab:
+        lab.phones(3)
+        lab.call(1)
+        lab.simulator.control(ignore_pings=True)
+        lab.simulator.rule(token=token(0), action="silent", times=1)
+        lab.simulator.rule(token=token(2), delay_ms=SILENCE_MS + SLACK_MS, times=1)
+        slow, late = lab.post_call(0), lab.post_call(2)
+        wait_until(lambda: lab.simulator.stats()["pings"] == 1, what="a PING")
+        assert lab.device(late)["attempts"] == 1
+        assert lab.device(slow)["attempts"] == 2
+        assert lab.simulator.stats()["pings"] == 1
+        assert "no answer to PING" not in lab.daemon.stderr()
 
 
 if __name__ == "__main__":

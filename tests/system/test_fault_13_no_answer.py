@@ -59,5 +59,16 @@ def test_never_a_third_time():
         assert len(lab.simulator.attempts(0)) == 2
 
 
+def test_timeout_is_kept():
+    """It does not wait for the PING after two seconds, nor for anything else."""
+    with Lab(config={"apns": TIGHT["apns"] | {"response-timeout": "200ms"}}) as lab:
+        lab.phones(1)
+        lab.simulator.rule(action="silent", times=1)
+        device = lab.call(0)
+        assert (device["result"], device["attempts"]) == ("accepted", 2), device
+        first, second = lab.simulator.requests()
+        assert 150 < second["ms"] - first["ms"] < 1500, (first, second)
+
+
 if __name__ == "__main__":
     harness.main(globals())

@@ -48,5 +48,19 @@ def test_window_of_timed_out_streams():
             assert len({r["apns_id"] for r in sent}) == 1, sent
 
 
+def test_connection_that_answers_nothing():
+    """Each timed-out stream costs a part of the window: three in a row cost the connection."""
+    config = {"apns": CONFIG["apns"] | {"response-timeout": "300ms"}}
+    with Lab(config=config) as lab:
+        lab.phones(2)
+        lab.simulator.rule(connection=1, action="silent")
+        device = lab.call(0)
+        assert (device["result"], device["reason"]) == ("failed", "timeout"), device
+        device = lab.call(1)
+        assert (device["result"], device["attempts"]) == ("accepted", 2), device
+        assert [r["connection"] for r in lab.simulator.requests()] == [1, 1, 1, 2]
+        assert "no answer to push after push" in lab.daemon.stderr()
+
+
 if __name__ == "__main__":
     harness.main(globals())

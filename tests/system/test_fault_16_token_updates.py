@@ -13,6 +13,7 @@ import harness  # noqa: E402
 from harness import Lab, App, jwt, wait_until  # noqa: E402
 
 import os
+import re
 import stat
 import time
 
@@ -43,27 +44,28 @@ def test_one_token_for_all_connections_apps_and_restarts():
                 assert lab.device(call)["attempts"] == 1
             file = kept(lab)
             assert stat.S_IMODE(os.stat(file).st_mode) == 0o600
-            for part in (lab.app.team, lab.app.key_id):
-                assert part in file.name
+            name = f"provider-token-{lab.app.team}-{lab.app.key_id}-[0-9a-f]{{16}}"
+            assert re.fullmatch(name, file.name), "the last is the key's fingerprint"
             lab.clients.clear()
             lab.restart_daemon()
         assert lab.simulator.stats()["tokens"] == 1
         assert len({r["connection"] for r in lab.simulator.requests()}) >= 3
 
 
-# name, age of the kept token, its mode, is it used
+# name, age of the kept token, its mode, is it signed with our key, is it used
 KEPT = (
-    ("young", 600, 0o600, True),
-    ("of half an hour", 1800, 0o600, True),
-    ("older than 40 minutes", 3000, 0o600, False),
-    ("expired", 4000, 0o600, False),
-    ("from the future", -3000, 0o600, False),
-    ("open to others", 600, 0o644, False),
+    ("young", 600, 0o600, True, True),
+    ("of half an hour", 1800, 0o600, True, True),
+    ("older than 40 minutes", 3000, 0o600, True, False),
+    ("expired", 4000, 0o600, True, False),
+    ("from the future", -3000, 0o600, True, False),
+    ("open to others", 600, 0o644, True, False),
+    ("of another key", 600, 0o600, False, False),
 )
 
 
 def test_age_of_the_kept_token():
-    for name, age_s, mode, used in KEPT:
+    for name, age_s, mode, ours, used in KEPT:
         with Lab() as lab:
             lab.phones(1)
             lab.call(0)
@@ -71,8 +73,8 @@ def test_age_of_the_kept_token():
             lab.clients.clear()
             lab.daemon.check_end()
             iat = int(time.time()) - age_s
-            file.write_text(jwt(lab.place.app_key(lab.app.key_id)[0], lab.app.key_id,
-                                lab.app.team, iat=iat) + "\n")
+            key = lab.place.app_key(lab.app.key_id if ours else "ANOTHERKEY")[0]
+            file.write_text(jwt(key, lab.app.key_id, lab.app.team, iat=iat) + "\n")
             file.chmod(mode)
             lab.start_daemon()
             assert lab.call(0)["result"] == "accepted", name
