@@ -10,10 +10,10 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import harness  # noqa: E402
 from harness import Lab, Hosts, wait_until  # noqa: E402
+from preload import preload  # noqa: E402
 
 import contextlib
 import socket
-import subprocess
 
 NAME = "apns.test"
 CONFIG = {"apns": {"connections": 1, "connect-timeout": "4s"}}
@@ -138,8 +138,8 @@ def test_many_that_swallow_everything():
             check_first_attempt_works(made)
 
 
-# Makes the daemon's name server slow: no answer before a file is there.
-SHIM = r"""
+# A name server that has no answer before a file is there.
+SLOW = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <netdb.h>
@@ -162,17 +162,9 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
 
 def test_slow_name_server_holds_up_nothing_else():
     with Lab(start=False, config={"apns": {"connections": 1}}) as made:
-        source, library = made.place / "names.c", made.place / "names.so"
-        source.write_text(SHIM)
-        done = subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-o", library, source, "-ldl"],
-                              capture_output=True, text=True)
-        if done.returncode:
-            raise harness.Skip(f"no compiler for the name server: {done.stderr.strip()}")
         answers = made.place / "answers"
-        made.start_daemon(environment={
-            "LD_PRELOAD": str(library), "NAME_SERVER": str(answers),
-            # A sanitizer wants to be the first library of all, unless told otherwise.
-            "ASAN_OPTIONS": "verify_asan_link_order=0"})
+        made.start_daemon(environment=preload(
+            made.place, "names", SLOW, NAME_SERVER=answers))
         try:
             made.phones(1)
             call = made.post_call(0)

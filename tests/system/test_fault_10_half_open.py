@@ -10,9 +10,9 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import harness  # noqa: E402
 from harness import Lab, wait_until  # noqa: E402
+from preload import preload  # noqa: E402
 
 import json
-import subprocess
 
 # Far above what the PING takes: 2 s of silence and ping-timeout.
 CONFIG = {"apns": {"connections": 1, "max-connections": 1, "response-timeout": "30s",
@@ -66,7 +66,7 @@ def test_new_calls_do_not_join_a_silent_connection():
 
 
 # Gives the daemon's sockets so small a buffer that a peer who does not read blocks it soon.
-SHIM = r"""
+NARROW = r"""
 #define _GNU_SOURCE
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -92,15 +92,7 @@ def long_token(number):
 def narrow_lab(lab):
     """A daemon whose connection takes a part of what is written. Returns the calls, all posted
     while the peer is away."""
-    source, library = lab.place / "narrow.c", lab.place / "narrow.so"
-    source.write_text(SHIM)
-    done = subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-o", library, source],
-                          capture_output=True, text=True)
-    if done.returncode:
-        raise harness.Skip(f"no compiler for narrow sockets: {done.stderr.strip()}")
-    # A sanitizer wants to be the first library of all, unless told otherwise.
-    lab.start_daemon(environment={"LD_PRELOAD": str(library),
-                                  "ASAN_OPTIONS": "verify_asan_link_order=0"})
+    lab.start_daemon(environment=preload(lab.place, "sockets", NARROW))
     for number in range(MANY + 1):
         lab.register(user=f"u{number}", token=long_token(number))
     lab.call(MANY)

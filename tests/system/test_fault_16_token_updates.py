@@ -11,6 +11,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import harness  # noqa: E402
 from harness import Lab, App, jwt, wait_until  # noqa: E402
+from preload import Clock  # noqa: E402
 
 import os
 import re
@@ -102,6 +103,11 @@ def test_expired_and_then_too_many():
         device = lab.call(0)
         assert (device["result"], device["attempts"]) == ("accepted", 3), device
         assert lab.simulator.stats()["tokens"] == 2
+        # The second is the one that is kept.
+        lab.clients.clear()
+        lab.restart_daemon()
+        assert lab.call(0)["attempts"] == 1
+        assert lab.simulator.stats()["tokens"] == 2
 
 
 def test_deadline_comes_first():
@@ -116,6 +122,23 @@ def test_deadline_comes_first():
         first, last = (lab.simulator.requests()[at]["ms"] for at in (0, -1))
         assert last - first < 3000
         assert lab.simulator.stats()["tokens"] == 1
+
+
+def test_replaced_by_itself_after_40_minutes():
+    with Lab(start=False, simulator=MIN_AGE) as lab:
+        clock = Clock(lab.place)
+        lab.start_daemon(environment=clock.environment)
+        lab.phones(1)
+        lab.call(0)
+        old = kept(lab).read_text()
+        clock.elapse(2340, lab.daemon)
+        assert lab.daemon.route()["token_age_s"] >= 2340
+        clock.elapse(3060, lab.daemon)
+        assert lab.daemon.route()["token_age_s"] < 60
+        wait_until(lambda: kept(lab).read_text() not in ("", old), what="the new token is kept")
+        lab.simulator.control(clock_skew_s=3060)
+        assert lab.call(0)["attempts"] == 1
+        assert lab.simulator.stats()["tokens"] == 2
 
 
 if __name__ == "__main__":

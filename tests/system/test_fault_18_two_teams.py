@@ -8,6 +8,7 @@ key), never shared; apps of one key do share one. The status shows one route eac
 """
 
 import pathlib
+import shutil
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -88,6 +89,31 @@ def test_fault_of_one_app_is_not_mended_by_another():
         assert lab.daemon.stderr().count("alarm=") == 1
         assert pushed("1002", "good")
         assert lab.daemon.route()["alarm"] is None
+
+
+def test_each_part_of_the_key_counts():
+    """Environments at one address, teams and key ids with one file: a pool each all the same."""
+    first = APPS[0]
+    apps = (first, App(bundle="com.example.test", environment="sandbox"),
+            App(bundle="org.example.other", team="OTHERTEAM1"),
+            App(bundle="com.example.third", key_id="SAMEFILE01"))
+    with Lab(start=False) as lab:
+        for ours, other in zip(lab.place.app_key(first.key_id), lab.place.app_key("SAMEFILE01")):
+            shutil.copy(ours, other)
+        for app in apps[1:]:
+            lab.simulator.control(app=lab.place.app_spec(app))
+        lab.apps = apps
+        lab.start_daemon()
+        for number, app in enumerate(apps):
+            lab.register(user=f"u{number}", token=f"{number:02x}" * 32, app=app)
+        for number in range(len(apps)):
+            assert lab.call(number)["attempts"] == 1
+        used = {r["connection"]: r["headers"]["apns-topic"] for r in lab.simulator.requests()}
+        assert len(used) == len(apps), used
+        routes = [(route["environment"], route["team"], route["key"])
+                  for route in lab.daemon.status()["routes"] if route["ready"]]
+        assert sorted(routes) == sorted(
+            (app.environment, app.team, app.key_id) for app in apps), routes
 
 
 if __name__ == "__main__":

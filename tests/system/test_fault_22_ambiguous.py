@@ -69,5 +69,34 @@ def test_not_after_the_end():
         same_push(lab, 1)
 
 
+def test_cannot_be_called_back():
+    """It waits for its second attempt, and the call ends: withdrawn would mean that no phone rings,
+    and this one may."""
+    with Lab(config=CONFIG) as lab:
+        lab.register()
+        lab.simulator.rule(action="silent")
+        call = lab.events.post(event="call", call="gone", to="1001")
+        wait_until(lambda: lab.simulator.requests(), what="a push on the wire")
+        lab.simulator.control(refuse=True)
+        lab.simulator.control(rst=True)
+        wait_until(lambda: lab.daemon.route()["queued"] == 1, what="the second attempt waits")
+        ended = lab.events.ask(event="end", call="gone")
+        assert ended["known"] and ended["withdrawn"] == 0, ended
+        assert lab.events.reply(call)["verdict"] == "ended"
+        lab.simulator.control(refuse=False)
+
+
+def test_outweighs_an_earlier_answer():
+    """The first attempt was rejected, the second had no answer: the phone may ring."""
+    with Lab() as lab:
+        lab.register()
+        lab.simulator.rule(status=503, reason="ServiceUnavailable", times=1)
+        lab.simulator.rule(action="silent")
+        reply = lab.events.ask(event="call", call="both", to="1001", ring_ms=1500)
+        device, = reply["devices"]
+        assert (device["result"], device["reason"], device["attempts"]) == (
+            "failed", "timeout", 2), reply
+
+
 if __name__ == "__main__":
     harness.main(globals())

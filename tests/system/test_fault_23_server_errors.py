@@ -80,5 +80,32 @@ def test_ill_connection_is_retired():
         assert reply["devices"][0]["attempts"] == 1, reply
 
 
+def test_now_and_then_is_forgiven():
+    """One connection, and each of its errors is followed by a good answer: it is kept."""
+    with Lab(config={"apns": {"connections": 1, "max-connections": 1}}) as lab:
+        lab.register()
+        for n in range(5):
+            lab.simulator.rule(status=500, reason="InternalServerError", times=1)
+            reply = lab.events.ask(event="call", call=f"c{n}", to="1001")
+            assert reply["devices"][0]["attempts"] == 2, reply
+        assert lab.simulator.stats()["connections"] == 1
+
+
+def test_answers_that_say_good_bye():
+    """The server says that this connection is of no more use: one such answer is enough."""
+    for status, reason in ((503, "Shutdown"), (400, "IdleTimeout"), (403, "UnrelatedKeyIdInToken")):
+        with Lab() as lab:
+            lab.daemon.wait_connected()
+            lab.register()
+            lab.simulator.rule(status=status, reason=reason, times=1)
+            reply = lab.events.ask(event="call", call="one", to="1001")
+            device, = reply["devices"]
+            assert (device["result"], device["attempts"]) == ("accepted", 2), reply
+            left = lab.simulator.requests()[0]["connection"]
+            wait_until(lambda: left in [event["connection"]
+                                        for event in lab.simulator.events("client-goaway")],
+                       what=f"our good-bye after {reason}")
+
+
 if __name__ == "__main__":
     harness.main(globals())
