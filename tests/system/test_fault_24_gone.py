@@ -23,8 +23,8 @@ def now_ms():
     return int(time.time() * 1000)
 
 
-def state(lab):
-    device, = lab.events.ask(event="show", user="1001")["devices"]
+def state(lab, user="1001"):
+    device, = lab.events.ask(event="show", user=user)["devices"]
     return device["state"]
 
 
@@ -87,6 +87,20 @@ def test_after_the_call():
         lab.events.ask(event="end", call="gone")
         assert lab.events.reply(waiting)["verdict"] == "ended"
         harness.wait_until(lambda: state(lab) != "ok", what="the token is marked")
+
+
+def test_phone_of_two_users():
+    """Dead for both, and with the REGISTER of one it is back for both."""
+    with Lab() as lab:
+        for user in ("1001", "1002"):
+            lab.register(user=user)
+        lab.simulator.rule(status=410, reason="Unregistered", timestamp=now_ms() + 500, times=1)
+        assert call(lab, "first")[1] == "dead-token"
+        assert state(lab) != "ok" and state(lab, "1002") != "ok"
+        harness.wait_until(lambda: now_ms() > died_ms(lab) + 1, what="later than the 410")
+        lab.register(user="1002")
+        assert state(lab) == state(lab, "1002") == "ok"
+        assert call(lab, "back") == ("push", None, "accepted", None)
 
 
 if __name__ == "__main__":

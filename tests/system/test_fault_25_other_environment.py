@@ -63,6 +63,9 @@ def test_both_refuse():
             simulator.rule(**BAD)
         assert call(lab, "first") == ("unreachable", "dead-token", "rejected", 2)
         assert call(lab, "second") == ("unreachable", "dead-token", "skipped", 0)
+        lab.clients.clear()
+        lab.restart_daemon()
+        assert call(lab, "after the restart") == ("unreachable", "dead-token", "skipped", 0)
         assert requests(lab) == (1, 1)
 
 
@@ -74,6 +77,21 @@ def test_only_the_configured_one():
                 simulator.rule(**BAD)
             assert call(lab, "first") == ("unreachable", "dead-token", "rejected", 1)
             assert requests(lab) == ((1, 0) if environment == "production" else (0, 1))
+
+
+def test_call_ends_before_the_other_one_is_asked():
+    """One refusal proves nothing yet: the next call asks both."""
+    with Lab(apps=AUTO, sandbox=()) as lab:
+        lab.register()
+        lab.simulator.rule(delay_ms=500, **BAD)
+        waiting = lab.events.post(event="call", call="first", to="1001")
+        harness.wait_until(lambda: lab.simulator.requests(), what="a push on the wire")
+        lab.events.ask(event="end", call="first")
+        assert lab.events.reply(waiting)["verdict"] == "ended"
+        harness.wait_until(lambda: "push-answer" in lab.daemon.get("/calls/first")[1],
+                           what="push ends")
+        assert requests(lab) == (1, 0)
+        assert call(lab, "second") == ("push", None, "accepted", 2)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import harness  # noqa: E402
-from harness import TOKEN, Lab  # noqa: E402
+from harness import TOKEN, Lab, token  # noqa: E402
 
 MANY = {"token": TOKEN, "status": 429, "reason": "TooManyRequests"}
 OTHER = "b2" * 32
@@ -43,9 +43,17 @@ def test_device_waits_others_go_on():
 
 
 def test_backoff_without_retry_after():
+    backs_off()
+
+
+def test_backoff_with_retry_after_0():
+    backs_off(retry_after_s=0)
+
+
+def backs_off(**rule):
     with Lab() as lab:
         lab.register()
-        lab.simulator.rule(times=2, **MANY)
+        lab.simulator.rule(times=2, **rule, **MANY)
         reply = lab.events.ask(event="call", call="one", to="1001")
         assert reply["verdict"] == "push" and reply["devices"][0]["attempts"] == 3, reply
         times = [line["ms"] for line in lab.simulator.requests()]
@@ -77,6 +85,18 @@ def test_ended_while_it_waits():
         assert device["result"] == "withdrawn", device
         assert lab.daemon.route()["queued"] == 0
         assert len(lab.simulator.requests()) == 1
+
+
+def test_backoff_grows():
+    """Pauses of up to 1, 2 and 4 s: that twelve third ones are short happens once in a million."""
+    with Lab() as lab:
+        lab.phones(12)
+        for number in range(12):
+            lab.simulator.rule(times=3, **MANY | {"token": token(number)})
+        for call in [lab.post_call(number) for number in range(12)]:
+            assert lab.device(call)["result"] == "accepted"
+        times = [[r["ms"] for r in lab.simulator.attempts(number)] for number in range(12)]
+        assert max(four[3] - four[2] for four in times) > 1300, times
 
 
 if __name__ == "__main__":

@@ -64,5 +64,18 @@ def test_not_a_third_time():
         assert show["state"] == "ok", show
 
 
+def test_not_after_the_end():
+    with Lab() as lab:
+        lab.register()
+        lab.simulator.rule(delay_ms=500, **LARGE)
+        waiting = lab.events.post(event="call", call="gone", to="1001", data=DATA)
+        harness.wait_until(lambda: lab.simulator.requests(), what="a push on the wire")
+        lab.events.ask(event="end", call="gone")
+        assert lab.events.reply(waiting)["verdict"] == "ended"
+        harness.wait_until(lambda: "push-answer" in lab.daemon.get("/calls/gone")[1],
+                           what="push ends")
+        assert len(lab.simulator.requests()) == 1
+
+
 if __name__ == "__main__":
     harness.main(globals())
