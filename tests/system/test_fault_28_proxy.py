@@ -104,5 +104,13 @@ def test_down():
         proxy.close()
 
 
+def test_unknown_name():
+    settings = config(0)
+    settings["apns"]["proxy"] = "http://proxy.invalid:3128"
+    with Lab(config=settings) as lab:
+        lab.register()
+        fails(lab, "unknown", "")
+
+
 if __name__ == "__main__":
     harness.main(globals())

@@ -95,5 +95,51 @@ def test_bad_file_changes_nothing():
         assert lab.simulator.stats()["connections"] == 2
 
 
+ROTATED = {f"app {OLD.bundle}": {"key-id": NEW_KEY.key_id}}
+
+
+def rotate(lab):
+    ROTATED[f"app {OLD.bundle}"]["key-file"] = lab.place.app_key(NEW_KEY.key_id)[0]
+    reload(lab, ROTATED)
+
+
+def test_key_is_rotated_while_a_push_needs_another_attempt():
+    """What the old connection gives back, or a device's pause holds, goes on with the new key."""
+    for rule, pause_ms in (({"status": 503, "reason": "Shutdown", "delay_ms": 1000}, 0),
+                           ({"action": "reset-stream", "delay_ms": 1000}, 0),
+                           ({"status": 429, "reason": "TooManyRequests", "retry_after_s": 2}, 2000)):
+        with Lab() as lab:
+            lab.simulator.control(app=lab.place.app_spec(NEW_KEY))
+            lab.register()
+            lab.simulator.rule(times=1, **rule)
+            call = lab.events.post(event="call", call="one", to="1001")
+            wait_until(lambda: lab.simulator.requests(), what="the first attempt")
+            if pause_ms:
+                wait_until(lambda: lab.daemon.route()["queued"] == 1, what="the pause")
+            rotate(lab)
+            device, = lab.events.reply(call)["devices"]
+            assert (device["result"], device["attempts"]) == ("accepted", 2), (rule, device)
+            first, second = lab.simulator.requests()
+            assert first["apns_id"] == second["apns_id"], rule
+            assert [line["headers"]["authorization"]["kid"] for line in (first, second)] == [
+                OLD.key_id, NEW_KEY.key_id], rule
+            assert second["ms"] - first["ms"] >= pause_ms, rule
+
+
+def test_file_is_replaced_under_its_name():
+    """It held a wrong key, and nothing in the configuration changes: it is read again."""
+    with Lab(start=False, violations=None) as lab:
+        file = lab.place.app_key(OLD.key_id)[0]
+        right = file.read_bytes()
+        lab.place.key(file)
+        lab.start_daemon()
+        lab.register()
+        reply = lab.events.ask(event="call", call="before", to="1001")
+        assert reply["devices"][0]["reason"] == "InvalidProviderToken", reply
+        file.write_bytes(right)
+        reload(lab, {})
+        check(lab, [lab.events.post(event="call", call="after", to="1001")])
+
+
 if __name__ == "__main__":
     harness.main(globals())

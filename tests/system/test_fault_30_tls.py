@@ -9,7 +9,11 @@ with the reason, and tries again without a hot loop. When it is mended the next 
 and the alarm goes.
 """
 
+import contextlib
+import os
 import pathlib
+import re
+import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -81,6 +85,80 @@ def test_one_that_fails_leaves_the_other():
             reply = lab.events.ask(event="call", call=f"c{n}", to="1001")
             assert reply["verdict"] == "push", reply
         assert {line["connection"] for line in lab.simulator.requests()} == {2}
+
+
+# What an administrator, or an old system, may allow.
+LAX = """
+openssl_conf = init
+[init]
+ssl_conf = ssl
+[ssl]
+system_default = lax
+[lax]
+MinProtocol = TLSv1
+CipherString = DEFAULT@SECLEVEL=0
+"""
+
+
+@contextlib.contextmanager
+def old_server(place, environment):
+    """Speaks TLS 1.1 and h2. The port."""
+    process = subprocess.Popen(
+        ["openssl", "s_server", "-accept", "127.0.0.1:0", "-tls1_1", "-cipher",
+         "DEFAULT@SECLEVEL=0", "-alpn", "h2", "-cert", place.cert, "-key", place.cert_key],
+        env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True)
+    try:
+        for line in process.stdout:
+            if accepts := re.match(r"ACCEPT 127.0.0.1:(\d+)", line):
+                yield int(accepts[1])
+                return
+        raise harness.Skip("openssl has no TLS 1.1 here")
+    finally:
+        process.kill()
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
+
+
+def test_nothing_older_than_tls_1_2():
+    with Lab(start=False) as lab:
+        lax = lab.place / "openssl.cnf"
+        lax.write_text(LAX)
+        environment = {"OPENSSL_CONF": str(lax)}
+        with old_server(lab.place, os.environ | environment) as port:
+            lab.start_daemon({"apns": {"production": f"127.0.0.1:{port}", "connections": 1}},
+                             environment=environment)
+            lab.register()
+            reply = lab.events.ask(event="call", call="one", to="1001", ring_ms=1500)
+            device, = reply["devices"]
+            assert (device["result"], device["reason"], device["attempts"]) == (
+                "failed", "tls", 0), reply
+            assert "protocol" in lab.daemon.route()["alarm"], lab.daemon.route()
+
+
+# names of the certificate, is it good for api.push.test at 127.0.0.1
+NAMES = (
+    ("DNS:push.example.com,IP:127.0.0.1", False),
+    ("DNS:ap*.push.test", False),
+    ("DNS:*.push.test", True),
+)
+
+
+def test_name_must_match():
+    """A name in the configuration is not proved by an address, nor by half a wildcard."""
+    with Lab(start=False) as lab:
+        hosts = harness.Hosts(lab.place, {"api.push.test": ["127.0.0.1"]})
+        use(lab, *lab.place.certificate("names 0", NAMES[0][0]))
+        lab.start_daemon({"apns": {"production": f"api.push.test:{lab.simulator.port}",
+                                   "connections": 1}}, wrapper=hosts.wrapper)
+        lab.register()
+        for number, (names, good) in enumerate(NAMES):
+            use(lab, *lab.place.certificate(f"names {number}", names))
+            reply = lab.events.ask(event="call", call=names, to="1001", ring_ms=6000 if good else 1500)
+            device, = reply["devices"]
+            assert device["reason"] == (None if good else "tls"), (names, reply)
+            assert (lab.daemon.route()["alarm"] is None) == good, names
 
 
 if __name__ == "__main__":

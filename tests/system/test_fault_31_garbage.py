@@ -75,6 +75,9 @@ def test_memory_is_bounded():
             assert lab.events.reply(call)["devices"][0]["status"] == 400
         grown = lab.daemon.metric("process_resident_memory_bytes") - before
         assert grown < 20 << 20, f"{grown} bytes more after 100 MiB of answers"
+        # Nor is all of it read: each stream is given up.
+        closed = [event["detail"] for event in lab.simulator.events("stream-closed")]
+        assert closed == ["CANCEL"] * 101, closed
 
 
 def test_unknown_reason_is_told_once():
