@@ -103,11 +103,17 @@ def rotate(lab):
     reload(lab, ROTATED)
 
 
+# rule of the simulator, the pause before the second attempt
+AGAIN = (
+    ({"status": 503, "reason": "Shutdown", "delay_ms": 1000}, 0),
+    ({"action": "reset-stream", "delay_ms": 1000}, 0),
+    ({"status": 429, "reason": "TooManyRequests", "retry_after_s": 2}, 2000),
+)
+
+
 def test_key_is_rotated_while_a_push_needs_another_attempt():
     """What the old connection gives back, or a device's pause holds, goes on with the new key."""
-    for rule, pause_ms in (({"status": 503, "reason": "Shutdown", "delay_ms": 1000}, 0),
-                           ({"action": "reset-stream", "delay_ms": 1000}, 0),
-                           ({"status": 429, "reason": "TooManyRequests", "retry_after_s": 2}, 2000)):
+    for rule, pause_ms in AGAIN:
         with Lab() as lab:
             lab.simulator.control(app=lab.place.app_spec(NEW_KEY))
             lab.register()

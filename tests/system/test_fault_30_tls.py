@@ -155,7 +155,8 @@ def test_name_must_match():
         lab.register()
         for number, (names, good) in enumerate(NAMES):
             use(lab, *lab.place.certificate(f"names {number}", names))
-            reply = lab.events.ask(event="call", call=names, to="1001", ring_ms=6000 if good else 1500)
+            reply = lab.events.ask(event="call", call=names, to="1001",
+                                   ring_ms=10000 if good else 1500)
             device, = reply["devices"]
             assert device["reason"] == (None if good else "tls"), (names, reply)
             assert (lab.daemon.route()["alarm"] is None) == good, names
