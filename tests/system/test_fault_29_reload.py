@@ -147,5 +147,14 @@ def test_file_is_replaced_under_its_name():
         check(lab, [lab.events.post(event="call", call="after", to="1001")])
 
 
+def test_more_connections():
+    """The old ones are as good as ever: they stay."""
+    with Lab() as lab:
+        lab.daemon.wait_connected(2)
+        reload(lab, {"apns": {"connections": 4}})
+        lab.daemon.wait_connected(4)
+        assert lab.simulator.stats()["connections"] == 4
+
+
 if __name__ == "__main__":
     harness.main(globals())

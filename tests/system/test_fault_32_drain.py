@@ -75,5 +75,19 @@ def test_a_phone_that_is_being_woken():
         lab.daemon.check_end()
 
 
+def test_clients_that_are_there_are_not_heard_either():
+    with Lab(simulator=("--delay-ms", "1000")) as lab:
+        lab.register()
+        calls = post(lab)
+        lab.daemon.send_signal(signal.SIGTERM)
+        wait_until(lambda: "running -> draining" in lab.daemon.stderr(), what="the drain")
+        lab.events.post(id="late", event="call", call="late", to="1001")
+        for call in calls:
+            assert lab.events.reply(call)["verdict"] == "push"
+        assert "late" not in lab.events.replies
+        lab.daemon.check_end()
+        assert len(lab.simulator.requests()) == CALLS
+
+
 if __name__ == "__main__":
     harness.main(globals())
