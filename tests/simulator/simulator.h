@@ -242,7 +242,13 @@ void sim_answer(struct sim_request *request);
 /* Prepares the timer of the answers that are due later. */
 void sim_answer_init(struct sim *sim);
 
-/* control.c */
+/* command.c */
+
+/* Runs a command of the control socket, a JSON object (README). Returns the answer without a line
+ * end, for free(); NULL: out of memory. */
+char *sim_command(struct sim *sim, const char *line, size_t len);
+
+/* control.c: the socket */
 
 enum err sim_control_open(struct sim *sim, const char *path);
 void sim_control_close(struct sim_control *control);
