@@ -26,9 +26,10 @@ static void random_uuid(char out[UUID_SIZE])
 	uuid_random(random, out);
 }
 
-static const char *date_header(struct sim *sim)
+static const char *date_header(const struct sim_conn *conn)
 {
-	time_t now = (time_t)(sim_wall_ms(sim) / 1000);
+	struct sim *sim = conn->sim;
+	time_t now = (time_t)(sim_wall_ms(conn) / 1000);
 	struct tm tm;
 
 	if (now != sim->date_s) {
@@ -106,7 +107,7 @@ static void respond(struct sim_request *request)
 	snprintf(status, sizeof(status), "%d", request->status);
 	nv[n++] = header(":status", status, NGHTTP2_NV_FLAG_NONE);
 	nv[n++] = header("apns-id", request->apns_id, NGHTTP2_NV_FLAG_NO_INDEX);
-	nv[n++] = header("date", date_header(sim), NGHTTP2_NV_FLAG_NONE);
+	nv[n++] = header("date", date_header(request->conn), NGHTTP2_NV_FLAG_NONE);
 	if (sim->sandbox) {
 		random_uuid(unique);
 		nv[n++] = header("apns-unique-id", unique, NGHTTP2_NV_FLAG_NO_INDEX);
@@ -250,7 +251,7 @@ void sim_answer(struct sim_request *request)
 	char token[TOKEN_SIZE] = "";
 
 	sim->stats.requests++;
-	request->delay_ms = sim->tuning.delay_ms;
+	request->delay_ms = request->conn->fault.delay_ms;
 	request->timestamp_ms = request->retry_after_s = -1;
 	sim_check(request);
 	if (!request->apns_id[0])

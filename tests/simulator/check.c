@@ -155,7 +155,7 @@ static bool check_token(struct sim_request *request)
 	struct sim_conn *conn = request->conn;
 	const char *authorization = sim_request_header(request, SIM_AUTHORIZATION);
 	const struct sim_jwt *jwt = &conn->jwt;
-	int64_t now_s = sim_wall_ms(conn->sim) / 1000;
+	int64_t now_s = sim_wall_ms(conn) / 1000;
 
 	if (!authorization) {
 		reject(request, 403, "MissingProviderToken", "no authorization");

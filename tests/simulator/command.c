@@ -32,6 +32,34 @@ static int64_t integer_or(const json_t *object, const char *key, int64_t other)
 }
 
 /* `connection` chooses: a number, "open" (those that are), "new" (those to come), absent: all. */
+enum chooses {
+	CHOOSES_NONE = 0, /* it does not concern connections */
+	CHOOSES_NEW = 1,
+	CHOOSES_OPEN = 2,
+	CHOOSES_ANY = CHOOSES_NEW | CHOOSES_OPEN,
+};
+
+/* A choice that the command cannot obey is refused, lest a test believe it was. */
+static bool choice_is_good(const struct command *command, enum chooses allowed)
+{
+	const json_t *which = json_object_get(command->all, "connection");
+	const char *text = json_string_value(which);
+
+	if (!which)
+		return true;
+	if (text && strcmp(text, "new") == 0 && allowed & CHOOSES_NEW)
+		return true;
+	if (((text && strcmp(text, "open") == 0) || json_is_integer(which)) &&
+		allowed & CHOOSES_OPEN)
+		return true;
+	snprintf(command->why, WHY_SIZE, "connection: this command %s",
+		allowed == CHOOSES_NONE   ? "takes none"
+		: allowed == CHOOSES_NEW  ? "is for \"new\" ones only"
+		: allowed == CHOOSES_OPEN ? "is for those there are: a number, or \"open\""
+					  : "takes a number, \"open\" or \"new\"");
+	return false;
+}
+
 static bool selects_new(const struct command *command)
 {
 	const json_t *which = json_object_get(command->all, "connection");
@@ -221,19 +249,33 @@ static bool run_late_settings(const struct command *command)
 	return run_fault(command, &command->sim->tuning.fault.shy, conn_shy);
 }
 
+static void conn_delay(const struct command *command, struct sim_conn *conn)
+{
+	conn->fault.delay_ms = json_integer_value(command->value);
+}
+
 static bool run_delay(const struct command *command)
 {
 	if (!json_is_integer(command->value) || json_integer_value(command->value) < 0)
 		return refuse_value(command, "milliseconds");
-	command->sim->tuning.delay_ms = json_integer_value(command->value);
+	if (selects_new(command))
+		command->sim->tuning.fault.delay_ms = json_integer_value(command->value);
+	each_connection(command, conn_delay);
 	return true;
+}
+
+static void conn_skew(const struct command *command, struct sim_conn *conn)
+{
+	conn->fault.clock_skew_s = json_integer_value(command->value);
 }
 
 static bool run_skew(const struct command *command)
 {
 	if (!json_is_integer(command->value))
 		return refuse_value(command, "seconds");
-	command->sim->tuning.clock_skew_s = json_integer_value(command->value);
+	if (selects_new(command))
+		command->sim->tuning.fault.clock_skew_s = json_integer_value(command->value);
+	each_connection(command, conn_skew);
 	return true;
 }
 
@@ -295,11 +337,10 @@ static bool run_stats(const struct command *command)
 
 static void conn_well(const struct command *command, struct sim_conn *conn)
 {
-	(void)command;
 	if (conn->fault.no_window && conn->http2)
 		sim_session_open_window(conn);
-	conn->fault.no_window = conn->fault.deaf_to_ping = conn->fault.shy = false;
 	sim_conn_pause(conn, false);
+	conn->fault = command->sim->initial.fault;
 }
 
 static bool run_reset(const struct command *command)
@@ -316,25 +357,26 @@ static bool run_reset(const struct command *command)
 static const struct {
 	const char *name;
 	command_fn *run;
+	enum chooses chooses;
 } commands[] = {
-	{"rule", run_rule},
-	{"clear_rules", run_clear_rules},
-	{"limit", run_limit},
-	{"goaway", run_goaway},
-	{"close", run_close},
-	{"rst", run_rst},
-	{"refuse", run_refuse},
-	{"pause", run_pause},
-	{"ignore_pings", run_no_pings},
-	{"stall_window", run_no_window},
-	{"late_settings", run_late_settings},
-	{"delay_ms", run_delay},
-	{"clock_skew_s", run_skew},
-	{"alpn", run_alpn},
-	{"certificate", run_certificate},
-	{"app", run_app},
-	{"stats", run_stats},
-	{"reset", run_reset},
+	{"rule", run_rule, CHOOSES_NONE},
+	{"clear_rules", run_clear_rules, CHOOSES_NONE},
+	{"limit", run_limit, CHOOSES_ANY},
+	{"goaway", run_goaway, CHOOSES_OPEN},
+	{"close", run_close, CHOOSES_OPEN},
+	{"rst", run_rst, CHOOSES_OPEN},
+	{"refuse", run_refuse, CHOOSES_NEW},
+	{"pause", run_pause, CHOOSES_ANY},
+	{"ignore_pings", run_no_pings, CHOOSES_ANY},
+	{"stall_window", run_no_window, CHOOSES_ANY},
+	{"late_settings", run_late_settings, CHOOSES_ANY},
+	{"delay_ms", run_delay, CHOOSES_ANY},
+	{"clock_skew_s", run_skew, CHOOSES_ANY},
+	{"alpn", run_alpn, CHOOSES_NEW},
+	{"certificate", run_certificate, CHOOSES_NEW},
+	{"app", run_app, CHOOSES_NONE},
+	{"stats", run_stats, CHOOSES_NONE},
+	{"reset", run_reset, CHOOSES_NONE},
 };
 
 char *sim_command(struct sim *sim, const char *line, size_t len)
@@ -351,7 +393,7 @@ char *sim_command(struct sim *sim, const char *line, size_t len)
 		if (!value)
 			continue;
 		why[0] = '\0';
-		good = commands[i].run(&command);
+		good = choice_is_good(&command, commands[i].chooses) && commands[i].run(&command);
 		break;
 	}
 	sim_journal_event(sim, NULL, "control", all ? line : "not JSON", -1);

@@ -126,7 +126,7 @@ static bool option_take(struct sim *sim, struct start *start, enum option_id id,
 		sim->tuning.streams = (uint32_t)streams;
 		return true;
 	case DELAY:
-		return number_read(value, 3600000, &sim->tuning.delay_ms);
+		return number_read(value, 3600000, &sim->tuning.fault.delay_ms);
 	case ENVIRONMENT:
 		sim->sandbox = strcmp(value, "sandbox") == 0;
 		return sim->sandbox || strcmp(value, "production") == 0;

@@ -18,9 +18,9 @@
 #define BACKLOG           1024
 #define READ_BUFFER_BYTES 65536
 
-int64_t sim_wall_ms(const struct sim *sim)
+int64_t sim_wall_ms(const struct sim_conn *conn)
 {
-	return clock_wall_ms() + sim->tuning.clock_skew_s * 1000;
+	return clock_wall_ms() + conn->fault.clock_skew_s * 1000;
 }
 
 /* Chooses tuning.alpn where the client offers it, else there is an alert (RFC 7301 3.2). */

@@ -18,6 +18,7 @@ struct event_base;
 struct evconnlistener;
 struct sim_journal;
 struct sim_control;
+struct sim_conn;
 struct json_t;
 
 /*
@@ -84,6 +85,7 @@ struct sim_fault {
 	bool deaf_to_ping; /* PINGs get no ACK */
 	bool no_window;    /* the connection's window is never opened again */
 	bool shy;          /* says nothing, SETTINGS neither, before its first answer */
+	int64_t delay_ms, clock_skew_s;
 };
 
 /* What control commands change and `reset` brings back. */
@@ -91,7 +93,6 @@ struct sim_tuning {
 	struct sim_fault fault; /* of connections to come */
 	char alpn[32];          /* the protocol we choose; "" chooses none */
 	uint32_t streams;       /* MAX_CONCURRENT_STREAMS after the first good request */
-	int64_t delay_ms, clock_skew_s;
 };
 
 struct sim_stats {
@@ -193,8 +194,8 @@ void sim_listen_stop(struct sim *sim);
 /* Frees what hangs on sim, which is the caller's. */
 void sim_free(struct sim *sim);
 
-/* Wall clock with the skew that was ordered. */
-int64_t sim_wall_ms(const struct sim *sim);
+/* Wall clock with the skew that was ordered for the connection. */
+int64_t sim_wall_ms(const struct sim_conn *conn);
 
 /* jwt.c */
 

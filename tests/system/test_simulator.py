@@ -672,6 +672,74 @@ def test_other_certificates_and_protocols():
         assert bench.ask()[0] == 200
 
 
+def refused(bench, **command):
+    """The error of a command that must be refused."""
+    control = harness.JsonLines(bench.simulator.control_path)
+    control.send(command)
+    answer = control.read()
+    control.close()
+    assert answer["ok"] is False and answer["error"], (command, answer)
+    return answer["error"]
+
+
+def test_delay_and_clock_of_one_connection():
+    # which, whether it meets: connection 1, connection 2, one that comes after the command
+    table = ((1, [True, False, False]), ("open", [True, True, False]), ("new", [False] * 2 + [True]))
+    with Bench() as bench:
+        old = [bench.client() for _ in range(2)]
+        for which, expected in table:
+            bench.simulator.control(delay_ms=80, connection=which)
+            bench.simulator.control(clock_skew_s=7200, connection=which)
+            skewed, slow = [], []
+            for client in (*old, bench.client()):
+                start = time.monotonic()
+                skewed.append(bench.ask(client)[1] == {"reason": "ExpiredProviderToken"})
+                slow.append(time.monotonic() - start >= 0.08)
+            assert skewed == expected, (which, skewed)
+            # A busy machine may delay any answer, and hastens none.
+            assert all(was >= must for was, must in zip(slow, expected)), (which, slow)
+            delays = [line.get("delay_ms", 0) for line in bench.simulator.requests()[-3:]]
+            assert delays == [80 * must for must in expected], (which, delays)
+            bench.simulator.control(delay_ms=0)
+            bench.simulator.control(clock_skew_s=0)
+
+
+def test_what_a_handshake_decides_is_for_new_connections():
+    with Bench(violations=0) as bench:
+        old = bench.client()
+        cert, key = map(str, bench.place.certificate("other", names="DNS:other"))
+        for command in ({"alpn": "http/1.1"}, {"refuse": True},
+                        {"certificate": {"cert": cert, "key": key}}):
+            for which in (1, "open", "none", None):
+                assert "new" in refused(bench, **command, connection=which), (command, which)
+            assert bench.ask()[0] == 200, command
+        bench.simulator.control(alpn="http/1.1", connection="new")
+        client = bench.client(alpn=("h2", "http/1.1"))
+        assert client.socket.selected_alpn_protocol() == "http/1.1"
+        bench.simulator.control(alpn="h2")
+        bench.simulator.control(certificate={"cert": cert, "key": key}, connection="new")
+        bench.simulator.control(refuse=True, connection="new")
+        for wanted in (ConnectionRefusedError, ssl.SSLCertVerificationError):
+            try:
+                bench.client()
+                raise AssertionError(f"no {wanted.__name__}")
+            except wanted:
+                pass
+            bench.simulator.control(refuse=False)
+        assert bench.ask(old)[0] == 200, "the connection that stood is as it was"
+
+
+def test_choices_that_a_command_cannot_obey():
+    with Bench(violations=0) as bench:
+        for command in ({"goaway": {}}, {"close": True}, {"rst": True}):
+            assert "open" in refused(bench, **command, connection="new"), command
+        for command in ({"stats": True}, {"reset": True}, {"rule": {}}, {"clear_rules": True}):
+            assert "takes none" in refused(bench, **command, connection=1), command
+        for command in ({"limit": 1}, {"pause": True}, {"delay_ms": 1}, {"clock_skew_s": 1}):
+            assert refused(bench, **command, connection="nwe"), command
+        assert bench.ask()[0] == 200
+
+
 def test_proxy_of_the_harness():
     proxy = harness.Proxy("user", "secret")
     basic = "Proxy-Authorization: Basic dXNlcjpzZWNyZXQ=\r\n"
