@@ -48,6 +48,8 @@ static ssize_t answer_read(nghttp2_session *session, int32_t stream_id, uint8_t 
 	size_t n = left < size ? left : size;
 
 	(void)session, (void)stream_id, (void)arg;
+	if (request->body_withheld)
+		return NGHTTP2_ERR_DEFERRED;
 	if (request->garbage == SIM_GARBAGE_BODY)
 		memset(data, 'x', n);
 	else
@@ -98,16 +100,24 @@ static nghttp2_nv header(const char *name, const char *value, uint8_t flags)
 
 static void respond(struct sim_request *request)
 {
-	struct sim *sim = request->conn->sim;
+	struct sim_conn *conn = request->conn;
+	struct sim *sim = conn->sim;
 	nghttp2_nv nv[HEADERS_MAX];
 	char status[8], unique[UUID_SIZE], retry_after[24], filler[GARBAGE_HEADER_BYTES + 1];
 	size_t n = 0;
 	nghttp2_data_provider body = {.source.ptr = request, .read_callback = answer_read};
 
+	if (request->status == 200) {
+		sim->stats.accepted++;
+		if (!conn->raised) {
+			conn->raised = true;
+			sim_session_set_limit(conn, conn->full_limit);
+		}
+	}
 	snprintf(status, sizeof(status), "%d", request->status);
 	nv[n++] = header(":status", status, NGHTTP2_NV_FLAG_NONE);
 	nv[n++] = header("apns-id", request->apns_id, NGHTTP2_NV_FLAG_NO_INDEX);
-	nv[n++] = header("date", date_header(request->conn), NGHTTP2_NV_FLAG_NONE);
+	nv[n++] = header("date", date_header(conn), NGHTTP2_NV_FLAG_NONE);
 	if (sim->sandbox) {
 		random_uuid(unique);
 		nv[n++] = header("apns-unique-id", unique, NGHTTP2_NV_FLAG_NO_INDEX);
@@ -124,8 +134,8 @@ static void respond(struct sim_request *request)
 			nv[n++] = header("x-garbage", filler, NGHTTP2_NV_FLAG_NO_INDEX);
 	}
 	answer_body(request);
-	nghttp2_submit_response(request->conn->http2, request->stream_id, nv, n,
-		request->answer_len ? &body : NULL);
+	nghttp2_submit_response(conn->http2, request->stream_id, nv, n,
+		request->answer_len || request->body_withheld ? &body : NULL);
 }
 
 static void garbage_frames(struct sim_conn *conn)
@@ -152,7 +162,7 @@ static void give(struct sim_request *request)
 		return;
 	case SIM_RESET_STREAM:
 		nghttp2_submit_rst_stream(
-			conn->http2, NGHTTP2_FLAG_NONE, request->stream_id, NGHTTP2_INTERNAL_ERROR);
+			conn->http2, NGHTTP2_FLAG_NONE, request->stream_id, request->code);
 		return;
 	case SIM_CLOSE:
 		sim_conn_close(conn);
@@ -176,14 +186,12 @@ static void give(struct sim_request *request)
 		garbage_frames(conn);
 		return;
 	}
-	if (request->status == 200) {
-		conn->sim->stats.accepted++;
-		if (!conn->raised) {
-			conn->raised = true;
-			sim_session_set_limit(conn, conn->full_limit);
-		}
+	if (request->body_withheld) {
+		request->body_withheld = false;
+		nghttp2_session_resume_data(conn->http2, request->stream_id);
+	} else {
+		respond(request);
 	}
-	respond(request);
 }
 
 static void timer_arm(struct sim *sim)
@@ -264,7 +272,14 @@ void sim_answer(struct sim_request *request)
 		sim_rules_apply(request, token);
 	if (sim->journal)
 		sim_journal_request(request, token);
-	if (request->delay_ms <= 0 ||
+	if (request->headers_first) {
+		request->conn->fault.shy = false;
+		request->body_withheld = true;
+		respond(request);
+	}
+	/* What follows headers takes the way of the delayed even without delay: an RST_STREAM in the
+	 * same turn would take the place of the headers in nghttp2's queue. */
+	if ((request->delay_ms <= 0 && !request->headers_first) ||
 		heap_set(&sim->delayed, &request->due,
 			clock_mono_us() + request->delay_ms * 1000) != ERR_OK) {
 		give(request);

@@ -279,6 +279,28 @@ static bool run_skew(const struct command *command)
 	return true;
 }
 
+static void conn_window(const struct command *command, struct sim_conn *conn)
+{
+	uint32_t window = (uint32_t)json_integer_value(command->value);
+
+	if (conn->state == SIM_OPEN && conn->http2)
+		sim_session_set_window(conn, window);
+	else
+		conn->fault.window = window;
+}
+
+static bool run_window(const struct command *command)
+{
+	json_int_t window = json_integer_value(command->value);
+
+	if (!json_is_integer(command->value) || window < 0 || window > NGHTTP2_MAX_WINDOW_SIZE)
+		return refuse_value(command, "bytes");
+	if (selects_new(command))
+		command->sim->tuning.fault.window = (uint32_t)window;
+	each_connection(command, conn_window);
+	return true;
+}
+
 static bool run_alpn(const struct command *command)
 {
 	const char *alpn = json_string_value(command->value);
@@ -340,6 +362,8 @@ static void conn_well(const struct command *command, struct sim_conn *conn)
 	if (conn->fault.no_window && conn->http2)
 		sim_session_open_window(conn);
 	sim_conn_pause(conn, false);
+	if (conn->fault.window != command->sim->initial.fault.window && conn->http2)
+		sim_session_set_window(conn, command->sim->initial.fault.window);
 	conn->fault = command->sim->initial.fault;
 }
 
@@ -372,6 +396,7 @@ static const struct {
 	{"late_settings", run_late_settings, CHOOSES_ANY},
 	{"delay_ms", run_delay, CHOOSES_ANY},
 	{"clock_skew_s", run_skew, CHOOSES_ANY},
+	{"window", run_window, CHOOSES_ANY},
 	{"alpn", run_alpn, CHOOSES_NEW},
 	{"certificate", run_certificate, CHOOSES_NEW},
 	{"app", run_app, CHOOSES_NONE},

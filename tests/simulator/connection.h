@@ -80,6 +80,10 @@ enum err sim_session_new(struct sim_conn *conn);
 /* Changes MAX_CONCURRENT_STREAMS now. */
 void sim_session_set_limit(struct sim_conn *conn, uint32_t limit);
 
+/* Changes INITIAL_WINDOW_SIZE now, of open streams too, and widens the connection's where it is more
+ * than 65,535. */
+void sim_session_set_window(struct sim_conn *conn, uint32_t window);
+
 /* Sends GOAWAY. last_stream -1: the last one seen; INT32_MAX: a warning (RFC 9113 6.8). reason: for
  * the debug data, NULL: none. */
 void sim_session_goaway(

@@ -21,6 +21,9 @@ static const char help[] =
 	"  --rule JSON            how to answer some tokens; may stand several times\n"
 	"  --streams N            limit after the first good request, default 1000\n"
 	"  --delay-ms N           before every answer\n"
+	"  --window BYTES         of a stream, default 65535; above, the connection's too\n"
+	"  --receive-buffer BYTES of the sockets, with segments as small: a client that we do not\n"
+	"                         read has its socket full soon\n"
 	"  --environment NAME     production (default) or sandbox (adds apns-unique-id)\n"
 	"  --token-min-age S      between two provider tokens of a key, default 0, Apple's is "
 	"1200\n"
@@ -38,6 +41,8 @@ enum option_id {
 	RULE,
 	STREAMS,
 	DELAY,
+	WINDOW,
+	RECEIVE_BUFFER,
 	ENVIRONMENT,
 	TOKEN_AGE,
 	PING,
@@ -55,6 +60,8 @@ static const struct option options[] = {
 	{"rule", required_argument, NULL, RULE},
 	{"streams", required_argument, NULL, STREAMS},
 	{"delay-ms", required_argument, NULL, DELAY},
+	{"window", required_argument, NULL, WINDOW},
+	{"receive-buffer", required_argument, NULL, RECEIVE_BUFFER},
 	{"environment", required_argument, NULL, ENVIRONMENT},
 	{"token-min-age", required_argument, NULL, TOKEN_AGE},
 	{"ping-min-ms", required_argument, NULL, PING},
@@ -97,7 +104,7 @@ struct start {
 static bool option_take(struct sim *sim, struct start *start, enum option_id id, const char *value,
 	char *why, size_t why_size)
 {
-	int64_t streams;
+	int64_t number;
 
 	snprintf(why, why_size, "bad value: %s", value ? value : "");
 	switch (id) {
@@ -121,12 +128,19 @@ static bool option_take(struct sim *sim, struct start *start, enum option_id id,
 	case RULE:
 		return rule_read(sim, value, why, why_size);
 	case STREAMS:
-		if (!number_read(value, INT32_MAX, &streams))
+		if (!number_read(value, INT32_MAX, &number))
 			return false;
-		sim->tuning.streams = (uint32_t)streams;
+		sim->tuning.streams = (uint32_t)number;
 		return true;
 	case DELAY:
 		return number_read(value, 3600000, &sim->tuning.fault.delay_ms);
+	case WINDOW:
+		if (!number_read(value, NGHTTP2_MAX_WINDOW_SIZE, &number))
+			return false;
+		sim->tuning.fault.window = (uint32_t)number;
+		return true;
+	case RECEIVE_BUFFER:
+		return number_read(value, INT32_MAX, &sim->receive_buffer_bytes);
 	case ENVIRONMENT:
 		sim->sandbox = strcmp(value, "sandbox") == 0;
 		return sim->sandbox || strcmp(value, "production") == 0;
@@ -210,7 +224,10 @@ static void run(struct sim *sim)
 
 int main(int argc, char **argv)
 {
-	struct sim sim = {.address = "127.0.0.1:0", .tuning = {.streams = 1000, .alpn = "h2"}};
+	struct sim sim = {.address = "127.0.0.1:0",
+		.tuning = {.streams = 1000,
+			.alpn = "h2",
+			.fault.window = NGHTTP2_INITIAL_WINDOW_SIZE}};
 	struct start begin = {0};
 	int status;
 

@@ -83,6 +83,7 @@ static bool rule_set(struct sim_rule *rule, const char *key, const json_t *value
 		{"delay_ms", offsetof(struct sim_rule, delay_ms)},
 		{"timestamp", offsetof(struct sim_rule, timestamp_ms)},
 		{"retry_after_s", offsetof(struct sim_rule, retry_after_s)},
+		{"code", offsetof(struct sim_rule, code)},
 	};
 	const char *text = json_string_value(value);
 	int64_t number = json_is_integer(value) ? json_integer_value(value) : -1;
@@ -103,6 +104,10 @@ static bool rule_set(struct sim_rule *rule, const char *key, const json_t *value
 	}
 	if (strcmp(key, "garbage") == 0 && text && name_find(garbages, GARBAGES, text, &i)) {
 		rule->garbage = (enum sim_garbage)i;
+		return true;
+	}
+	if (strcmp(key, "headers_first") == 0 && json_is_boolean(value)) {
+		rule->headers_first = json_is_true(value);
 		return true;
 	}
 	if (strcmp(key, "token") == 0 && text && !rule->pattern) {
@@ -144,7 +149,8 @@ enum err sim_rule_add(struct sim *sim, const struct json_t *json, char *why, siz
 		.status = 200,
 		.delay_ms = -1,
 		.timestamp_ms = -1,
-		.retry_after_s = -1};
+		.retry_after_s = -1,
+		.code = NGHTTP2_INTERNAL_ERROR};
 	/* jansson's iteration takes no const object, and changes nothing. */
 	json_object_foreach((json_t *)(uintptr_t)json, key, value)
 	{
@@ -203,6 +209,8 @@ void sim_rules_apply(struct sim_request *request, const char *token)
 		request->garbage = rule->garbage;
 		request->timestamp_ms = rule->timestamp_ms;
 		request->retry_after_s = rule->retry_after_s;
+		request->code = (uint32_t)rule->code;
+		request->headers_first = rule->headers_first;
 		if (rule->delay_ms >= 0)
 			request->delay_ms = rule->delay_ms;
 		return;

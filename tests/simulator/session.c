@@ -274,20 +274,42 @@ out:
 	return err;
 }
 
+/* SETTINGS change the windows of streams only (RFC 9113 6.9.2). */
+static int window_widen(struct sim_conn *conn)
+{
+	if (conn->fault.window <= NGHTTP2_INITIAL_WINDOW_SIZE)
+		return 0;
+	return nghttp2_session_set_local_window_size(
+		conn->http2, NGHTTP2_FLAG_NONE, 0, (int32_t)conn->fault.window);
+}
+
 enum err sim_session_new(struct sim_conn *conn)
 {
-	static const nghttp2_settings_entry settings[] = {
+	const nghttp2_settings_entry settings[] = {
 		{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 1},
 		{NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, SIM_HEADER_LIST_MAX},
+		{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, conn->fault.window},
 	};
 	enum err err = session_create(conn);
 
 	if (err)
 		return err;
 	conn->limit = 1;
-	if (nghttp2_submit_settings(conn->http2, NGHTTP2_FLAG_NONE, settings, 2))
+	if (nghttp2_submit_settings(conn->http2, NGHTTP2_FLAG_NONE, settings,
+		    sizeof(settings) / sizeof(*settings)) ||
+		window_widen(conn))
 		return ERR_NOMEM;
 	return ERR_OK;
+}
+
+void sim_session_set_window(struct sim_conn *conn, uint32_t window)
+{
+	nghttp2_settings_entry entry = {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, window};
+
+	conn->fault.window = window;
+	nghttp2_submit_settings(conn->http2, NGHTTP2_FLAG_NONE, &entry, 1);
+	window_widen(conn);
+	sim_journal_event(conn->sim, conn, "settings", "INITIAL_WINDOW_SIZE", window);
 }
 
 void sim_session_set_limit(struct sim_conn *conn, uint32_t limit)

@@ -2,6 +2,8 @@
 #include "connection.h"
 
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +19,7 @@
 
 #define BACKLOG           1024
 #define READ_BUFFER_BYTES 65536
+#define SMALL_SEGMENT     1460 /* bytes, as on Ethernet */
 
 int64_t sim_wall_ms(const struct sim_conn *conn)
 {
@@ -172,23 +175,58 @@ static enum err address_parse(const char *text, struct sockaddr_storage *out, in
 	return ERR_OK;
 }
 
+/*
+ * The accepted sockets inherit the buffer, which must stand before listen(2) as it bounds the window
+ * (tcp(7)). The segments make the client's send buffer small too: the kernel gives it room for ten at
+ * least, and those of the loopback have 64 KB.
+ */
+static void buffer_tune(int fd, int64_t bytes)
+{
+	int size = (int)bytes, segment = SMALL_SEGMENT;
+
+	if (!size)
+		return;
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof(segment));
+}
+
+/* Bound, not yet listening; -1 on failure. */
+static int socket_bind(const struct sim *sim, const struct sockaddr *sa, socklen_t len)
+{
+	int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -1;
+	evutil_make_listen_socket_reuseable(fd);
+	buffer_tune(fd, sim->receive_buffer_bytes);
+	if (bind(fd, sa, len)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
 enum err sim_listen(struct sim *sim)
 {
 	struct sockaddr_storage address;
 	struct sockaddr *sa = (struct sockaddr *)&address;
 	socklen_t bound_len = sizeof(address);
 	char host[64], port[16];
-	int len;
+	int len, fd;
 
 	if (sim->listener)
 		return ERR_OK;
 	if (address_parse(sim->address, &address, &len))
 		return ERR_INVAL;
-	sim->listener = evconnlistener_new_bind(sim->base, on_accept, sim,
-		LEV_OPT_REUSEABLE | LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, BACKLOG, sa,
-		len);
-	if (!sim->listener)
+	fd = socket_bind(sim, sa, (socklen_t)len);
+	if (fd < 0)
 		return ERR_IO;
+	sim->listener = evconnlistener_new(sim->base, on_accept, sim,
+		LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, BACKLOG, fd);
+	if (!sim->listener) {
+		close(fd);
+		return ERR_IO;
+	}
 	if (getsockname(evconnlistener_get_fd(sim->listener), sa, &bound_len) ||
 		getnameinfo(sa, bound_len, host, sizeof(host), port, sizeof(port),
 			NI_NUMERICHOST | NI_NUMERICSERV))

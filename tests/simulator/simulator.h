@@ -50,7 +50,7 @@ enum sim_action {
 	SIM_ANSWER,
 	SIM_SILENT,        /* never answer */
 	SIM_REFUSE,        /* RST_STREAM(REFUSED_STREAM): surely not processed */
-	SIM_RESET_STREAM,  /* RST_STREAM(INTERNAL_ERROR): fate unknown */
+	SIM_RESET_STREAM,  /* RST_STREAM with `code`: fate unknown */
 	SIM_GOAWAY,        /* GOAWAY that covers this stream, which is then answered */
 	SIM_GOAWAY_BEFORE, /* GOAWAY that leaves this stream out */
 	SIM_CLOSE,         /* close the connection in an orderly way, unanswered */
@@ -72,8 +72,10 @@ struct sim_rule {
 	int64_t connection;                            /* 0: every one */
 	int64_t after, times;                          /* counted down; times -1: for ever */
 	int64_t delay_ms, timestamp_ms, retry_after_s; /* -1: none */
+	int64_t code;                                  /* of SIM_RESET_STREAM */
 	int status;
 	char reason[64];
+	bool headers_first;
 	enum sim_action action;
 	enum sim_garbage garbage;
 };
@@ -86,6 +88,8 @@ struct sim_fault {
 	bool no_window;    /* the connection's window is never opened again */
 	bool shy;          /* says nothing, SETTINGS neither, before its first answer */
 	int64_t delay_ms, clock_skew_s;
+	uint32_t
+		window; /* a stream's at first, and the connection's where it is more than 65,535 */
 };
 
 /* What control commands change and `reset` brings back. */
@@ -122,6 +126,7 @@ struct sim {
 	struct sim_control *control;
 
 	int64_t token_min_age_s, ping_min_ms;
+	int64_t receive_buffer_bytes; /* 0: the system's */
 	bool sandbox, strict;
 
 	char date[32]; /* of the `date` header, made once a second */
@@ -170,6 +175,9 @@ struct sim_request {
 	enum sim_action action;
 	enum sim_garbage garbage;
 	int64_t delay_ms, timestamp_ms, retry_after_s;
+	uint32_t code;      /* of SIM_RESET_STREAM */
+	bool headers_first; /* they go at once, without END_STREAM; action follows after delay_ms */
+	bool body_withheld; /* until then */
 	char answer[256];
 	size_t answer_len, answer_sent;
 };

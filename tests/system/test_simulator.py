@@ -441,7 +441,8 @@ def test_rules_on_the_command_line_and_bad_ones():
         control = harness.JsonLines(bench.simulator.control_path)
         for line in ('{"rule":{"status":99}}', '{"rule":{"reason":"a\\"b"}}', '{"rule":[]}',
                      '{"rule":{"action":"dance"}}', '{"nonsense":1}', "nonsense", "[]",
-                     '{"goaway":1}', '{"limit":-1}', '{"app":"x"}',
+                     '{"goaway":1}', '{"limit":-1}', '{"window":-1}', '{"app":"x"}',
+                     '{"rule":{"headers_first":1}}', '{"rule":{"code":-1}}',
                      '{"certificate":{"cert":"/nonexistent","key":"/nonexistent"}}'):
             control.send_raw(line.encode() + b"\n")
             answer = control.read()
@@ -635,6 +636,83 @@ def test_garbage():
             client.close()
 
 
+def test_headers_before_their_end():
+    bad = {"status": 400, "reason": "BadTopic"}
+    # rule, status, body, error code of the stream (None: it has an end), closed
+    table = (
+        ({"action": "answer"}, 200, None, None, False),
+        ({"action": "answer", "delay_ms": 60} | bad, 400, {"reason": "BadTopic"}, None, False),
+        ({"action": "refuse"}, 200, None, 7, False),
+        ({"action": "reset-stream"}, 200, None, 2, False),
+        ({"action": "reset-stream", "code": 8} | bad, 400, None, 8, False),
+        ({"action": "close"} | bad, 400, None, None, True),
+    )
+    with Bench(violations=0) as bench:
+        for rule, status, body, code, closed in table:
+            bench.simulator.control(clear_rules=True)
+            bench.simulator.rule(headers_first=True, **rule)
+            client = bench.client()
+            stream = bench.request(client=client)
+            client.wait(lambda: stream in client.answers)
+            assert client.answers[stream][":status"] == str(status), rule
+            if closed:
+                client.wait(lambda: False)
+                assert client.closed and not client.got(h2.events.StreamEnded), rule
+                continue
+            assert client.answer(stream) == (status, body), rule
+            resets = [event.error_code for event in client.got(h2.events.StreamReset)]
+            assert resets == ([code] if code is not None else []), rule
+            client.close()
+        bench.simulator.control(clear_rules=True)
+        bench.simulator.rule(headers_first=True, action="silent")
+        client = bench.client()
+        stream = bench.request(client=client)
+        client.wait(lambda: stream in client.answers)
+        client.h2.ping(b"12345678")
+        client.flush()
+        client.wait(lambda: client.got(h2.events.PingAckReceived))
+        assert not client.got((h2.events.StreamEnded, h2.events.StreamReset)), client.seen
+
+
+def test_windows_of_another_size():
+    def stream_window(client):
+        return client.h2.remote_settings.initial_window_size
+
+    with Bench(violations=0) as bench:
+        clients = [bench.client() for _ in range(2)]
+        bench.simulator.control(window=1000, connection=1)
+        clients[0].wait(lambda: stream_window(clients[0]) == 1000)
+        bench.simulator.control(window=200000, connection=2)
+        clients[1].wait(lambda: clients[1].h2.outbound_flow_control_window == 200000)
+        assert stream_window(clients[1]) == 200000
+        bench.simulator.control(window=2000, connection="new")
+        client = bench.client()
+        client.wait(lambda: stream_window(client) == 2000)
+        assert bench.ask(clients[0])[0] == bench.ask(client)[0] == 200
+    with Bench("--window", "300000", violations=0) as bench:
+        client = bench.client()
+        client.wait(lambda: client.h2.outbound_flow_control_window == 300000)
+        assert stream_window(client) == 300000
+
+
+def test_socket_of_a_client_that_is_not_read():
+    with Bench("--receive-buffer", "16384", "--window", "100000000") as bench:
+        client = bench.client()
+        client.wait(lambda: client.h2.outbound_flow_control_window > 65535)
+        bench.simulator.control(pause=True, connection=1)
+        stream = bench.request(client=client, end=False)
+        client.socket.settimeout(0)
+        sent = 0
+        try:
+            while sent < 1000000:
+                client.h2.send_data(stream, b"x" * 5000)
+                sent += client.socket.send(client.h2.data_to_send())
+            raise AssertionError("the socket takes a megabyte")
+        except ssl.SSLWantWriteError:
+            pass
+        assert bench.ask()[0] == 200, "a new connection works"
+
+
 def test_clock_skew():
     with Bench() as bench:
         bench.simulator.control(clock_skew_s=7200)
@@ -684,7 +762,8 @@ def refused(bench, **command):
 
 def test_delay_and_clock_of_one_connection():
     # which, whether it meets: connection 1, connection 2, one that comes after the command
-    table = ((1, [True, False, False]), ("open", [True, True, False]), ("new", [False] * 2 + [True]))
+    table = ((1, [True, False, False]), ("open", [True, True, False]),
+             ("new", [False, False, True]))
     with Bench() as bench:
         old = [bench.client() for _ in range(2)]
         for which, expected in table:
