@@ -341,10 +341,10 @@ static bool run_stats(const struct command *command)
 
 	LIST_FOREACH (conn, &command->sim->conns, next) {
 		json_array_append_new(list,
-			json_pack("{s:I,s:s,s:i,s:i,s:I}", "connection", (json_int_t)conn->number,
-				"state", sim_conn_state_name(conn->state), "streams",
-				(int)conn->open, "limit", (int)conn->limit, "requests",
-				(json_int_t)conn->requests_seen));
+			json_pack("{s:I,s:s,s:i,s:i,s:I,s:b}", "connection",
+				(json_int_t)conn->number, "state", sim_conn_state_name(conn->state),
+				"streams", (int)conn->open, "limit", (int)conn->limit, "requests",
+				(json_int_t)conn->requests_seen, "resumed", conn->resumed));
 	}
 	json_object_set_new(command->reply, "connections", json_integer(stats->connections));
 	json_object_set_new(command->reply, "requests", json_integer(stats->requests));
@@ -352,6 +352,7 @@ static bool run_stats(const struct command *command)
 	json_object_set_new(command->reply, "violations", json_integer(stats->violations));
 	json_object_set_new(command->reply, "pings", json_integer(stats->pings));
 	json_object_set_new(command->reply, "tokens", json_integer(stats->tokens));
+	json_object_set_new(command->reply, "resumed", json_integer(stats->resumed));
 	json_object_set_new(command->reply, "max_streams", json_integer(stats->max_streams));
 	json_object_set_new(command->reply, "open", list);
 	return true;

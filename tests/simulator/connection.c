@@ -134,6 +134,8 @@ static void conn_handshake(struct sim_conn *conn)
 		conn_end(conn);
 		return;
 	}
+	conn->resumed = SSL_session_reused(conn->ssl);
+	conn->sim->stats.resumed += conn->resumed;
 	conn_enter(conn, SIM_OPEN);
 	SSL_get0_alpn_selected(conn->ssl, &alpn, &alpn_len);
 	if (alpn_len != 2 || memcmp(alpn, "h2", 2) != 0) {

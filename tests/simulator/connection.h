@@ -26,6 +26,7 @@ struct sim_conn {
 	uint32_t open;       /* streams */
 	uint32_t limit;      /* MAX_CONCURRENT_STREAMS last sent */
 	uint32_t full_limit; /* that which the first good request brings */
+	bool resumed;        /* the TLS session of an earlier connection */
 	bool raised;         /* the first good request has come */
 	int32_t last_stream; /* highest id the client used */
 	size_t withheld;     /* bytes of the window not given back */

@@ -100,7 +100,7 @@ struct sim_tuning {
 };
 
 struct sim_stats {
-	int64_t connections, requests, accepted, violations, pings, tokens;
+	int64_t connections, requests, accepted, violations, pings, tokens, resumed;
 	uint32_t max_streams;
 };
 

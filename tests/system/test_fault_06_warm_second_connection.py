@@ -85,6 +85,20 @@ def test_both_closed_under_pushes():
             assert len(ids) == 3 and ids[1] == ids[2], ids
 
 
+def test_handshakes_are_short():
+    """A connection takes up the TLS session of the last one to the same address."""
+    with Lab(config={"apns": {"connections": 1, "max-connections": 1}}) as lab:
+        lab.phones(3)
+        lab.call(0)
+        assert lab.simulator.stats()["resumed"] == 0
+        for number, end in enumerate(("close", "rst"), 1):
+            lab.simulator.control(**{end: True}, connection=number)
+            assert lab.call(number)["result"] == "accepted"
+            requests = [r["connection"] for r in lab.simulator.requests()]
+            assert requests[-1] == number + 1, (end, requests)
+            assert lab.simulator.stats()["resumed"] == number, end
+
+
 def test_both_reset():
     lose_both("rst")
 
