@@ -3,7 +3,8 @@
 """The connection dies after a push was written: it may have arrived, or not.
 
 Right: sent once more with the same apns-id and uuid, by which the app knows a call that it has
-already; never a third time; counted as ambiguous. Not at all once the call is over.
+already; never a third time; counted as ambiguous. Not at all once the call is over, and not where
+its status has come, although the rest of the answer has not: it surely arrived.
 """
 
 import pathlib
@@ -54,6 +55,20 @@ def test_never_a_third_time():
             assert (device["result"], device["reason"], device["attempts"]) == (
                 "failed", reason, 2), (action, reply)
             same_push(lab, 2)
+
+
+def test_a_status_without_its_end_is_an_answer():
+    config = {"apns": {"response-timeout": "2s", "ping-timeout": "2s"}}
+    for end in ({"action": "close"}, {"action": "reset"}, {"action": "silent"},
+                {"action": "refuse"}, {"action": "reset-stream", "code": 0},
+                {"action": "reset-stream", "code": 2}, {"action": "reset-stream", "code": 8}):
+        with Lab(config=config) as lab:
+            lab.register()
+            lab.simulator.rule(headers_first=True, times=1, **end)
+            device, = lab.events.ask(event="call", call="known", to="1001")["devices"]
+            assert (device["result"], device["status"], device["attempts"]) == (
+                "accepted", 200, 1), (end, device)
+            same_push(lab, 1)
 
 
 def test_not_after_the_end():

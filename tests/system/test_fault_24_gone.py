@@ -52,6 +52,18 @@ def test_dead():
             assert call(lab, "back") == ("push", None, "accepted", None)
 
 
+def test_dead_although_the_answer_does_not_end():
+    config = {"apns": {"response-timeout": "2s", "ping-timeout": "2s"}}
+    for action in ("silent", "close", "refuse"):
+        with Lab(config=config) as lab:
+            lab.register()
+            lab.simulator.rule(status=410, headers_first=True, action=action, times=1)
+            outcome = call(lab, "first")
+            assert outcome[:3] == ("unreachable", "dead-token", "rejected"), (action, outcome)
+            assert state(lab) != "ok", action
+            assert len(lab.simulator.requests()) == 1, action
+
+
 def died_ms(lab):
     command, = [event["detail"] for event in lab.simulator.events("control")
                 if "timestamp" in event["detail"]]
