@@ -2,14 +2,19 @@
 # SPDX-License-Identifier: MIT
 """Row 10. Half-open TCP: the peer is gone, and nothing says so. Right: a PING with an ACK
 deadline while pushes are unanswered; the connection is dropped; what was surely unsent goes
-elsewhere freely, what may have arrived once, with the same apns-id and uuid."""
+elsewhere freely, and already when the silence becomes suspicious; what may have arrived goes once,
+with the same apns-id and uuid. The kernel does not wait for longer
+than we do."""
 
+import ctypes
+import os
 import pathlib
+import socket
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import harness  # noqa: E402
-from harness import Lab, wait_until  # noqa: E402
+from harness import Lab, Skip, wait_until  # noqa: E402
 from preload import preload  # noqa: E402
 
 import json
@@ -18,6 +23,10 @@ import json
 CONFIG = {"apns": {"connections": 1, "max-connections": 1, "response-timeout": "30s",
                    "ping-timeout": "1s"}}
 LOST_MS = 20000
+# No timeout comes to the aid: whatever moves does so for the silence.
+PATIENT = {"apns": {"connections": 1, "max-connections": 1, "response-timeout": "50s",
+                    "ping-timeout": "50s"}}
+SYS_PIDFD_GETFD = 438
 
 
 def test_peer_is_gone():
@@ -130,6 +139,70 @@ def test_unsent_moves_before_the_ack_deadline():
         device = lab.device(calls[-1])
         assert (device["result"], device["attempts"]) == ("accepted", 2), device
         assert "no answer to PING" not in lab.daemon.stderr()
+
+
+def test_unsent_moves_at_the_silence():
+    written, stuck = range(1, 4), range(4, 12)
+    with Lab(config=PATIENT) as lab:
+        lab.phones(12)
+        lab.call(0)
+        lab.simulator.rule(action="silent", connection=1)
+        calls = {number: lab.post_call(number) for number in written}
+        wait_until(lambda: len(lab.simulator.requests()) == 4, what="pushes without an answer")
+        # From here a request stands in the stream with its headers only.
+        lab.simulator.control(window=0, connection=1)
+        wait_until(lambda: len(lab.simulator.events("settings-ack")) ==
+                   1 + len(lab.simulator.events("settings")), what="the window is shut")
+        calls |= {number: lab.post_call(number) for number in stuck}
+        wait_until(lambda: lab.daemon.route()["streams"] == 11, what="all have a stream")
+        lab.simulator.control(pause=True, connection=1)
+        for number in stuck:
+            device = lab.device(calls[number], 40)
+            assert (device["result"], device["attempts"]) == ("accepted", 2), device
+            assert device["ms"] < LOST_MS, device
+        assert lab.daemon.metric("pbxpush_retries_total", reason="ambiguous") == 0
+        assert not any(calls[number] in lab.events.replies for number in written)
+        lab.simulator.control(pause=False, connection=1)
+        wait_until(lambda: len(lab.simulator.events("stream-closed")) == len(stuck),
+                   what="streams are cancelled")
+        lab.simulator.control(rst=True, connection=1)
+        for number in written:
+            device = lab.device(calls[number])
+            assert (device["result"], device["attempts"]) == ("accepted", 2), device
+        for number in stuck:
+            assert [r["connection"] for r in lab.simulator.attempts(number)] == [2]
+
+
+def sockets_of(process, port):
+    """Our copies of the process's sockets that are connected to the port."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    pidfd = os.pidfd_open(process.pid)
+    try:
+        for name in os.listdir(f"/proc/{process.pid}/fd"):
+            fd = libc.syscall(SYS_PIDFD_GETFD, pidfd, int(name), 0)
+            if fd < 0:
+                raise Skip(f"no look at another's sockets here: {os.strerror(ctypes.get_errno())}")
+            try:
+                sock = socket.socket(fileno=fd)
+            except OSError:  # no socket
+                os.close(fd)
+                continue
+            with sock:
+                if sock.family == socket.AF_INET and sock.type == socket.SOCK_STREAM and \
+                        sock.getpeername()[1] == port:
+                    yield sock
+    finally:
+        os.close(pidfd)
+
+
+def test_kernel_gives_up_when_we_would():
+    config = {"apns": {"connections": 2, "response-timeout": "7s", "ping-timeout": "4s"}}
+    with Lab(config=config) as lab:
+        lab.register()
+        lab.wait_ready(2)
+        found = [sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+                 for sock in sockets_of(lab.daemon.process, lab.simulator.port)]
+        assert found == [11000, 11000], found
 
 
 if __name__ == "__main__":
