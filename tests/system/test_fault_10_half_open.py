@@ -3,8 +3,8 @@
 """Row 10. Half-open TCP: the peer is gone, and nothing says so. Right: a PING with an ACK
 deadline while pushes are unanswered; the connection is dropped; what was surely unsent goes
 elsewhere freely, and already when the silence becomes suspicious; what may have arrived goes once,
-with the same apns-id and uuid. The kernel does not wait for longer
-than we do."""
+with the same apns-id and uuid. What a socket that blocks still holds is not unsent: it leaves when
+the peer reads again. The kernel does not wait for longer than we do."""
 
 import ctypes
 import os
@@ -19,6 +19,9 @@ from preload import preload  # noqa: E402
 
 import json
 
+
+from harness import START_S, Lab, Skip, wait_until  # noqa: E402
+
 # Far above what the PING takes: 2 s of silence and ping-timeout.
 CONFIG = {"apns": {"connections": 1, "max-connections": 1, "response-timeout": "30s",
                    "ping-timeout": "1s"}}
@@ -26,6 +29,12 @@ LOST_MS = 20000
 # No timeout comes to the aid: whatever moves does so for the silence.
 PATIENT = {"apns": {"connections": 1, "max-connections": 1, "response-timeout": "50s",
                     "ping-timeout": "50s"}}
+BLOCKING = ("--receive-buffer", "16384", "--window", "100000000")
+FILLER = {"filler": "x" * 3000}
+PHONES = 300
+# So many wait, in bytes more than the sockets of both sides hold: what blocks for a moment only, as
+# the peer's kernel is slow to take it, cannot take them all later.
+QUEUED = 150
 SYS_PIDFD_GETFD = 438
 
 
@@ -171,6 +180,63 @@ def test_unsent_moves_at_the_silence():
             assert (device["result"], device["attempts"]) == ("accepted", 2), device
         for number in stuck:
             assert [r["connection"] for r in lab.simulator.attempts(number)] == [2]
+
+
+def block(lab):
+    """Calls one phone after the other until the socket of connection 1 takes no more; none can go
+    elsewhere. Returns {phone: (call, id of its event)}."""
+    lab.phones(PHONES)
+    lab.call(0)
+    lab.simulator.control(refuse=True)
+    lab.simulator.control(pause=True, connection=1)
+    calls = {}
+    for number in range(1, PHONES - 1):
+        event = lab.post_call(number, data=FILLER)
+        calls[number] = f"call-{lab.last_call}", event
+        if lab.daemon.route()["queued"] >= QUEUED:
+            return calls
+    raise AssertionError("the socket does not block")
+
+
+def check_once(lab, withdrawn):
+    """By connection 1, behind all that it still held, comes another call: by then each of the
+    others has arrived as often as it ever will."""
+    assert lab.call(PHONES - 1)["result"] == "accepted"
+    fence, = lab.simulator.attempts(PHONES - 1)
+    assert fence["connection"] == 1, fence
+    for number in range(1, PHONES - 1):
+        sent = [(r["connection"], r["stream"]) for r in lab.simulator.attempts(number)]
+        assert len(sent) <= (number not in withdrawn), (number, number in withdrawn, sent)
+
+
+def test_blocked_socket_and_the_end_of_calls():
+    with Lab(config=PATIENT, simulator=BLOCKING) as lab:
+        calls = block(lab)
+        withdrawn = {number for number, (call, _) in calls.items()
+                     if lab.events.ask(event="end", call=call)["withdrawn"]}
+        assert withdrawn, "none was surely unsent"
+        for _, event in calls.values():
+            assert lab.events.reply(event)["verdict"] == "ended"
+        lab.simulator.control(pause=False, connection=1)
+        check_once(lab, withdrawn)
+        lab.simulator.control(refuse=False)
+
+
+def test_blocked_socket_and_silence():
+    with Lab(config=PATIENT, simulator=BLOCKING) as lab:
+        calls = block(lab)
+        lab.simulator.control(refuse=False)
+        wait_until(lambda: not lab.daemon.route()["queued"] and lab.simulator.requests()[-1]
+                   ["connection"] > 1, START_S, "another connection takes what is unsent")
+        lab.simulator.control(pause=False, connection=1)
+        for _, event in calls.values():
+            assert lab.device(event)["result"] == "accepted"
+        # The other one leaves, so that the last call comes by the first.
+        lab.simulator.control(refuse=True)
+        lab.simulator.control(goaway={}, connection=2)
+        wait_until(lambda: lab.daemon.route()["ready"] == 1, what="one connection")
+        check_once(lab, ())
+        lab.simulator.control(refuse=False)
 
 
 def sockets_of(process, port):
