@@ -54,16 +54,24 @@ static int64_t next_due_us(const struct connection *connection)
 	return due_us;
 }
 
+/* Short at each look it is with a busy peer, too, which opens it again and again. */
+static void watch_window(struct connection *connection, int64_t now_us)
+{
+	uint64_t updates = session_window_updates(connection->session);
+
+	if (!session_window_is_short(connection->session))
+		connection->window_short_us = 0;
+	else if (!connection->window_short_us || updates != connection->window_updates)
+		connection->window_short_us = now_us;
+	connection->window_updates = updates;
+}
+
 /* Moved forward only: a timer that fires too soon looks again, which is cheaper than moving it with
  * every push. */
 void connection_arm(struct connection *connection, int64_t now_us)
 {
-	if (connection->state == CONNECTION_READY) {
-		if (!session_window_is_short(connection->session))
-			connection->window_short_us = 0;
-		else if (!connection->window_short_us)
-			connection->window_short_us = now_us;
-	}
+	if (connection->state == CONNECTION_READY)
+		watch_window(connection, now_us);
 	int64_t due_us = next_due_us(connection);
 	if (connection->timer_due_us && connection->timer_due_us <= due_us)
 		return;

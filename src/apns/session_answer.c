@@ -108,6 +108,8 @@ static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *
 		goaway_seen(session, &frame->goaway);
 	else if (frame->hd.type == NGHTTP2_PING && frame->hd.flags & NGHTTP2_FLAG_ACK)
 		session->ping_answered = true;
+	else if (frame->hd.type == NGHTTP2_WINDOW_UPDATE && frame->hd.stream_id == 0)
+		session->window_updates++;
 	return 0;
 }
 
@@ -172,6 +174,11 @@ void session_set_callbacks(nghttp2_session_callbacks *callbacks)
 	nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_send);
 	nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, on_frame_not_send);
 	nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+}
+
+uint64_t session_window_updates(const struct session *session)
+{
+	return session->window_updates;
 }
 
 int64_t session_date_s(const struct session *session)

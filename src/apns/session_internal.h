@@ -21,6 +21,7 @@ struct session {
 	size_t chunk_len;
 	uint64_t produced_bytes, sent_bytes;
 	bool ping_answered, leaving;
+	uint64_t window_updates;
 	bool sent_id, sent_expiration, sent_collapse_id; /* headers: once, at least */
 	uint32_t goaway_error;
 	size_t goaway_len;

@@ -131,6 +131,9 @@ unsigned session_stream_limit(const struct session *session);
 /* True when the connection's window has no room for the largest push. */
 bool session_window_is_short(const struct session *session);
 
+/* How often the peer has opened that window further. */
+uint64_t session_window_updates(const struct session *session);
+
 /* True when stream ids are running out. */
 bool session_ids_are_short(const struct session *session);
 
