@@ -122,7 +122,7 @@ enum err connection_new(const struct connection_options *options,
 	connection->options = *options;
 	connection->owner = *owner;
 	connection->fd = -1;
-	connection->goaway_reason = "";
+	connection->goaway_reason = "none";
 	connection->started_us = clock_mono_us();
 	SSL_CTX_up_ref(options->tls);
 	connection->timer = evtimer_new(options->base, connection_on_timer, connection);
@@ -162,28 +162,29 @@ static void connection_blame(
 	snprintf(connection->why, sizeof(connection->why), "%s", why);
 }
 
-/* GOAWAY's data names the real reason (`BadCertificateEnvironment`, ...), its code rarely does. */
-static void connection_note_goaway(struct connection *connection)
+/* GOAWAY's data names the real reason (`BadCertificateEnvironment`, ...), its code rarely does. A
+ * later one says more than a warning, or than our own cause to drain: the last counts. */
+static void connection_note_goaways(struct connection *connection)
 {
-	char why[128];
-	size_t len;
+	const struct session_goaway *goaway;
 
-	if (!connection->session || !session_peer_is_leaving(connection->session) ||
-		connection->goaway_seen)
-		return;
-	connection->goaway_seen = true;
-	const char *data = session_goaway_data(connection->session, &len);
-	if (len)
-		connection->goaway_reason = outcome_goaway_reason(data, len, &connection->alarm);
-	snprintf(why, sizeof(why), "GOAWAY error=%u reason=%s",
-		session_goaway_error(connection->session),
-		*connection->goaway_reason ? connection->goaway_reason : "none");
-	connection_blame(connection, FAULT_GOAWAY, why);
+	while (connection->session && (goaway = session_next_goaway(connection->session))) {
+		const char *reason =
+			outcome_goaway_reason(goaway->data, goaway->len, &connection->alarm);
+		connection->goaway_reason = *reason ? reason : "none";
+		connection->fault = FAULT_GOAWAY;
+		snprintf(connection->why, sizeof(connection->why), "GOAWAY error=%u reason=%s",
+			goaway->error, connection->goaway_reason);
+		log_notice("apns", "connection=%s#%llu goaway=\"%s\"",
+			connection->options.route_name,
+			(unsigned long long)connection->options.serial, connection->why);
+		connection->owner.goaway(connection->owner.arg, connection);
+	}
 }
 
 void connection_break(struct connection *connection, enum connection_fault fault, const char *why)
 {
-	connection_note_goaway(
+	connection_note_goaways(
 		connection); /* often followed by the end of the connection at once */
 	connection_blame(connection, fault, why);
 	connection->broken = true;
@@ -270,8 +271,8 @@ void connection_settle(struct connection *connection)
 		if (session_ping_answered(connection->session))
 			connection->ping_sent_us = 0;
 		/* GOAWAY first: what it refused must find this connection closed for requests. */
-		connection_note_goaway(connection);
-		if (connection->goaway_seen)
+		connection_note_goaways(connection);
+		if (session_peer_is_leaving(connection->session))
 			connection_retire(connection, FAULT_GOAWAY, "GOAWAY");
 		if (session_ids_are_short(connection->session))
 			connection_retire(connection, FAULT_NONE, "stream ids are running out");

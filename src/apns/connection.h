@@ -66,6 +66,9 @@ struct connection_owner {
 	/* The state changed, to that of connection_state(). Streams that were open are told
 	 * first. */
 	void (*changed)(void *arg, struct connection *connection, enum connection_state before);
+	/* GOAWAY told something new: connection_why(), _alarm() and _goaway_reason() are of it. Before
+	 * the state changes, or on a draining connection. */
+	void (*goaway)(void *arg, struct connection *connection);
 	/* A stream ended: its `end` is set. It is the owner's again. */
 	void (*ended)(void *arg, struct connection *connection, struct stream *stream);
 	/* An event of this connection has been worked off: there may be room for more. */

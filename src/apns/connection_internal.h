@@ -19,7 +19,6 @@ struct connection {
 	struct connection_record record;
 	enum connection_state state;
 	enum connection_fault fault;
-	bool goaway_seen;
 	bool closing; /* our own GOAWAY is out */
 	bool broken;  /* connection_settle() is to kill it */
 	bool alarm;

@@ -155,10 +155,39 @@ static void pool_alarm(
 	log_error("apns", "route=%s alarm=\"%s\"", route->name, route->alarm);
 }
 
-static void on_changed(void *arg, struct connection *connection, enum connection_state before)
+/* What became of a connection in state `from`, and what that means for the next one. */
+static void pool_blame(
+	struct route *route, struct connection *connection, enum connection_state from)
+{
+	int64_t now_us = clock_mono_us();
+	bool alarm = connection_alarm(connection);
+	/* One that drains has been counted as a failure, if it was one. */
+	bool proven =
+		connection_record(connection)->good || from == CONNECTION_DRAINING ||
+		(from == CONNECTION_READY && now_us - connection_ready_us(connection) > PROVEN_US);
+
+	if (alarm)
+		pool_alarm(route, connection, from);
+	if (!proven || alarm)
+		pool_failed(route, connection, now_us);
+	else
+		snprintf(route->last_error, sizeof(route->last_error), "%s",
+			connection_why(connection));
+}
+
+static void on_goaway(void *arg, struct connection *connection)
 {
 	struct route *route = arg;
 	const struct apns_observer *observer = route->owner.observer;
+
+	if (observer->goaway)
+		observer->goaway(observer->arg, connection_goaway_reason(connection));
+	pool_blame(route, connection, connection_state(connection));
+}
+
+static void on_changed(void *arg, struct connection *connection, enum connection_state before)
+{
+	struct route *route = arg;
 	enum connection_fault fault = connection_fault(connection);
 	int64_t now_us = clock_mono_us();
 
@@ -176,22 +205,9 @@ static void on_changed(void *arg, struct connection *connection, enum connection
 	event_active(route->soon, EV_TIMEOUT, 0);
 	if (before == CONNECTION_DRAINING)
 		return; /* counted when it began to drain */
-	if (fault == FAULT_GOAWAY && observer->goaway) {
-		const char *reason = connection_goaway_reason(connection);
-		observer->goaway(observer->arg, *reason ? reason : "none");
-	}
-	if (fault == FAULT_NONE)
-		return;
-	bool proven = connection_record(connection)->good ||
-		      (before == CONNECTION_READY &&
-			      now_us - connection_ready_us(connection) > PROVEN_US);
-	if (connection_alarm(connection))
-		pool_alarm(route, connection, before);
-	if (!proven || connection_alarm(connection))
-		pool_failed(route, connection, now_us);
-	else
-		snprintf(route->last_error, sizeof(route->last_error), "%s",
-			connection_why(connection));
+	if (fault == FAULT_NONE || fault == FAULT_GOAWAY)
+		return; /* nobody's, or told by on_goaway() */
+	pool_blame(route, connection, before);
 }
 
 /* ---- opening ---- */
@@ -266,6 +282,7 @@ static bool pool_open(struct route *route)
 		.arg = route,
 		.penalty = on_penalty,
 		.changed = on_changed,
+		.goaway = on_goaway,
 		.ended = on_ended,
 		.settled = on_settled,
 		.surplus = on_surplus,

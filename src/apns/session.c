@@ -388,17 +388,6 @@ bool session_peer_is_leaving(const struct session *session)
 	return session->leaving;
 }
 
-const char *session_goaway_data(const struct session *session, size_t *len)
-{
-	*len = session->goaway_len;
-	return session->goaway;
-}
-
-uint32_t session_goaway_error(const struct session *session)
-{
-	return session->goaway_error;
-}
-
 void session_skip_ids(struct session *session, int32_t next_id)
 {
 	nghttp2_session_set_next_stream_id(session->h2, next_id);

@@ -85,18 +85,39 @@ static int on_data_chunk(nghttp2_session *h2, uint8_t flags, int32_t stream_id, 
 	return 0;
 }
 
-/* RFC 9113 6.8. Streams above last_stream_id are closed by nghttp2 after this, as refused. */
+/* True of a GOAWAY that tells nothing new: said before, or bare after another. */
+static bool goaway_is_stale(const struct session *session, const struct session_goaway *goaway)
+{
+	if (session->goaway_count && !goaway->len && goaway->error == NGHTTP2_NO_ERROR)
+		return true;
+	for (size_t i = 0; i < session->goaway_count; i++) {
+		const struct session_goaway *known = &session->goaways[i];
+		if (known->error == goaway->error && known->len == goaway->len &&
+			memcmp(known->data, goaway->data, goaway->len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* RFC 9113 6.8: a warning may come first, and the one with the reason later. Streams above last_stream_id are closed by nghttp2 after this, as refused. */
 static void goaway_seen(struct session *session, const nghttp2_goaway *goaway)
 {
-	size_t len = goaway->opaque_data_len;
+	struct session_goaway seen = {.error = goaway->error_code, .len = goaway->opaque_data_len};
 
 	session->leaving = true;
-	session->goaway_error = goaway->error_code;
-	if (len > sizeof(session->goaway))
-		len = sizeof(session->goaway);
-	if (len)
-		memcpy(session->goaway, goaway->opaque_data, len);
-	session->goaway_len = len;
+	if (seen.len > sizeof(seen.data))
+		seen.len = sizeof(seen.data);
+	if (seen.len)
+		memcpy(seen.data, goaway->opaque_data, seen.len);
+	if (session->goaway_count < GOAWAYS_MAX && !goaway_is_stale(session, &seen))
+		session->goaways[session->goaway_count++] = seen;
+}
+
+const struct session_goaway *session_next_goaway(struct session *session)
+{
+	if (session->goaways_told == session->goaway_count)
+		return NULL;
+	return &session->goaways[session->goaways_told++];
 }
 
 static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *user_data)

@@ -6,8 +6,8 @@
 
 #include <pbxpush/apns/session.h>
 
-#define GOAWAY_DATA_MAX 512
-#define DATE_SIZE       30 /* IMF-fixdate (RFC 9110 5.6.7) */
+#define GOAWAYS_MAX 4  /* of one session that are told; a peer could send them for ever */
+#define DATE_SIZE   30 /* IMF-fixdate (RFC 9110 5.6.7) */
 
 /* Shared by session.c (requests, bytes) and session_answer.c (what nghttp2 tells). */
 struct session {
@@ -23,9 +23,8 @@ struct session {
 	bool ping_answered, leaving;
 	uint64_t window_updates;
 	bool sent_id, sent_expiration, sent_collapse_id; /* headers: once, at least */
-	uint32_t goaway_error;
-	size_t goaway_len;
-	char goaway[GOAWAY_DATA_MAX];
+	struct session_goaway goaways[GOAWAYS_MAX];
+	size_t goaway_count, goaways_told;
 	char date[DATE_SIZE];
 };
 

@@ -76,5 +76,30 @@ def test_good_connections_are_no_excuse():
         assert REASON in lab.daemon.route()["alarm"]
 
 
+def test_reason_comes_after_a_warning():
+    with Lab(config=ONE) as lab:
+        lab.phones(2)
+        lab.call(1)
+        lab.simulator.rule(action="silent", times=1)
+        call = lab.post_call(0)
+        wait_until(lambda: lab.simulator.stats()["requests"] == 2, what="a push in flight")
+        lab.simulator.control(goaway={"last_stream": "max"})
+        wait_until(lambda: lab.daemon.route()["draining"], what="the warning is understood")
+        for _ in range(50):
+            lab.simulator.control(goaway={"last_stream": 3, "reason": REASON, "keep": True},
+                                  connection=1)
+        wait_until(lambda: lab.daemon.route()["alarm"], what="the alarm")
+        route = lab.daemon.route()
+        assert REASON in route["alarm"] and REASON in route["last_error"], route
+        # Said fifty times, told once.
+        assert lab.daemon.stderr().count(f'goaway="GOAWAY error=0 reason={REASON}"') == 1
+        assert lab.daemon.metric("pbxpush_goaway_total", reason=REASON) == 1
+        assert lab.daemon.metric("pbxpush_goaway_total", reason="none") == 1
+        # What could be sent since shows that nothing is wrong any more.
+        lab.call(1)
+        assert lab.daemon.route()["alarm"] is None
+        assert lab.device(call)["result"] == "accepted"
+
+
 if __name__ == "__main__":
     harness.main(globals())

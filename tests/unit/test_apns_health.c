@@ -9,6 +9,114 @@ static void accept_all(struct peer *peer, struct peer_request *request)
 	peer_answer(request, "200", "");
 }
 
+/* All but the first. */
+static void leave_one_open(struct peer *peer, struct peer_request *request)
+{
+	if (peer->requests > 1)
+		peer_answer(request, "200", "");
+}
+
+/* ---- GOAWAY ---- */
+
+static void say_goaway(struct peer_connection *connection, const char *data)
+{
+	nghttp2_submit_goaway(connection->h2, NGHTTP2_FLAG_NONE, 1, NGHTTP2_NO_ERROR,
+		(const uint8_t *)data, strlen(data));
+}
+
+static void nothing_before(struct world *world)
+{
+	(void)world;
+}
+
+static void warn(struct world *world)
+{
+	nghttp2_submit_shutdown_notice(world->peer.connections[0]->h2); /* last id 2^31-1 */
+}
+
+static void warn_and_be_heard(struct world *world)
+{
+	warn(world);
+	peer_flush(world->peer.connections[0]);
+	WORLD_UNTIL(world, world_stats(world).draining == 1);
+}
+
+static void be_retired(struct world *world)
+{
+	char why[256];
+
+	assert_int_equal(apns_reconfigure(world->apns, &world->options, world->apps, 2, why, 256),
+		ERR_OK); /* an app more */
+	WORLD_UNTIL(world, world_stats(world).draining == 1);
+}
+
+/* The reason may stand in the second one, or come when the connection drains already. */
+static void each_goaway_is_heard(void **state)
+{
+	static const struct {
+		const char *what;
+		void (*before)(struct world *world);
+		int goaways;
+	} ROWS[] = {
+		{"the first", nothing_before, 1},
+		{"at once behind a warning", warn, 2},
+		{"after a warning", warn_and_be_heard, 2},
+		{"retired before", be_retired, 1},
+	};
+	static const char REASON[] = "BadCertificateEnvironment";
+	static const char DATA[] = "{\"reason\":\"BadCertificateEnvironment\"}";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+		void *fresh;
+		world_setup(&fresh);
+		struct world *world = fresh;
+		world->app_count = 1;
+		world_start(world, leave_one_open);
+		world_send(world);
+		WORLD_UNTIL(world, world->peer.requests == 1);
+		struct peer_connection *old = world->peer.connections[0];
+		ROWS[i].before(world);
+		for (int n = 0; n < 3; n++) /* said again it is not heard again */
+			say_goaway(old, DATA);
+		peer_flush(old);
+		WORLD_UNTIL(world, *world_stats(world).alarm);
+		struct apns_route_stats stats = world_stats(world);
+		if (world->goaways != ROWS[i].goaways || !strstr(stats.alarm, REASON) ||
+			!strstr(stats.last_error, REASON) ||
+			strcmp(world->goaway_reason, REASON) != 0)
+			fail_msg("%s: %d, %s, alarm \"%s\", last error \"%s\"", ROWS[i].what,
+				world->goaways, world->goaway_reason, stats.alarm,
+				stats.last_error);
+		peer_answer(old->requests, "200", "");
+		peer_flush(old);
+		world_finish(world);
+		world_expect(world, 0, PUSH_ACCEPTED, 200, "");
+		world_teardown(&fresh);
+	}
+}
+
+static void a_flood_of_them_is_not(void **state)
+{
+	struct world *world = *state;
+	char data[64];
+
+	world_start(world, leave_one_open);
+	world_send(world);
+	WORLD_UNTIL(world, world->peer.requests == 1);
+	struct peer_connection *old = world->peer.connections[0];
+	for (int i = 0; i < 100; i++) {
+		snprintf(data, sizeof(data), "{\"reason\":\"Reason%d\"}", i);
+		say_goaway(old, data);
+	}
+	peer_answer(old->requests, "200", "");
+	peer_flush(old);
+	world_finish(world);
+	assert_int_equal(world->goaways, 4);
+	assert_string_equal(world->goaway_reason, "other");
+	assert_string_equal(world_stats(world).alarm, "");
+}
+
 /* ---- the window ---- */
 
 #define BITE_BYTES 1000
@@ -57,6 +165,8 @@ static void a_busy_window_is_not_shut(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_goaway_is_heard),
+		T(a_flood_of_them_is_not),
 		T(a_busy_window_is_not_shut),
 	};
 

@@ -160,7 +160,6 @@ static void goaway_tells_who_was_served(void **state)
 	static const char DATA[] = "{\"reason\":\"BadCertificateEnvironment\"}";
 	struct pair *pair = *state;
 	struct stream *stream;
-	size_t len;
 
 	set_limit(pair, 10);
 	for (size_t i = 0; i < 4; i++)
@@ -171,9 +170,10 @@ static void goaway_tells_who_was_served(void **state)
 		pair->server.h2, 0, 3, NGHTTP2_NO_ERROR, (const uint8_t *)DATA, sizeof(DATA) - 1);
 	exchange(pair);
 	assert_true(session_peer_is_leaving(pair->client));
-	const char *data = session_goaway_data(pair->client, &len);
-	assert_int_equal(len, sizeof(DATA) - 1);
-	assert_memory_equal(data, DATA, len);
+	const struct session_goaway *goaway = session_next_goaway(pair->client);
+	assert_int_equal(goaway->len, sizeof(DATA) - 1);
+	assert_memory_equal(goaway->data, DATA, goaway->len);
+	assert_null(session_next_goaway(pair->client));
 	for (int i = 0; i < 2; i++) { /* 5 and 7 were never seen */
 		stream = session_next_ended(pair->client);
 		assert_true(stream == &pair->streams[2] || stream == &pair->streams[3]);

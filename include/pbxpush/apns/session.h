@@ -140,9 +140,17 @@ bool session_ids_are_short(const struct session *session);
 /* True once the peer sent GOAWAY. */
 bool session_peer_is_leaving(const struct session *session);
 
-/* Its debug data, for outcome_goaway_reason(). Borrowed; "" where none came. */
-const char *session_goaway_data(const struct session *session, size_t *len);
-uint32_t session_goaway_error(const struct session *session);
+#define GOAWAY_DATA_MAX 512
+
+struct session_goaway {
+	uint32_t error;
+	size_t len;
+	char data[GOAWAY_DATA_MAX]; /* for outcome_goaway_reason() */
+};
+
+/* The next GOAWAY that told something new, each once and a few at most; NULL when there is none.
+ * Lives as long as the session. */
+const struct session_goaway *session_next_goaway(struct session *session);
 
 /* The `date` header of the last answer as Unix time, -1 where none came. Parses: not for every
  * answer. */
