@@ -128,7 +128,7 @@ int64_t connection_date_s(const struct connection *connection);   /* of the last
 /* The address it is connected to, or tries first; NULL before it is known. */
 const struct sockaddr *connection_peer(const struct connection *connection);
 
-/* True when a PING of suspicion is out: pushes go elsewhere until the peer speaks. */
+/* True when a PING is out and pushes wait in silence: others go elsewhere until the peer speaks. */
 bool connection_is_silent(const struct connection *connection);
 
 /* What the owner counts on it. */

@@ -35,7 +35,7 @@ struct connection {
 	int64_t timer_due_us;       /* 0: not armed */
 	int64_t started_us, ready_us, last_read_us, last_write_us;
 	int64_t ping_sent_us;    /* 0: none is out */
-	bool ping_suspicious;    /* it was sent because of silence */
+	bool ping_suspicious;    /* pushes wait, and it is silent */
 	int64_t window_short_us; /* since when, without a WINDOW_UPDATE; 0: it is not */
 	uint64_t window_updates; /* seen by then */
 	bool blocked;            /* the socket takes no more */

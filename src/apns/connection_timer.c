@@ -43,9 +43,9 @@ static int64_t next_due_us(const struct connection *connection)
 	int64_t oldest_us = session_oldest_us(connection->session);
 	if (connection->ping_sent_us)
 		sooner(&due_us, connection->ping_sent_us + MS(options->ping_timeout_ms));
-	else if (oldest_us)
+	if (oldest_us && !connection->ping_suspicious)
 		sooner(&due_us, silence_us(connection, oldest_us));
-	else
+	if (!oldest_us && !connection->ping_sent_us)
 		sooner(&due_us, idle_ping_us(connection));
 	if (oldest_us)
 		sooner(&due_us, oldest_us + MS(options->response_timeout_ms));
@@ -111,37 +111,56 @@ static void connect_timed_out(struct connection *connection)
 	connection_kill(connection, fault, why);
 }
 
-static void ping(struct connection *connection, int64_t now_us, bool suspicious)
+static void ping(struct connection *connection, int64_t now_us)
 {
-	if (session_ping(connection->session))
+	if (!session_ping(connection->session))
+		connection->ping_sent_us = now_us;
+}
+
+static void check_ping(struct connection *connection, int64_t now_us)
+{
+	if (now_us < connection->ping_sent_us + MS(connection->options.ping_timeout_ms))
 		return;
-	connection->ping_sent_us = now_us;
-	connection->ping_suspicious = suspicious;
+	/* Whoever sends other things is alive, only slow with the ACK. */
+	if (connection->last_read_us > connection->ping_sent_us)
+		connection->ping_sent_us = now_us;
+	else
+		connection_kill(connection, FAULT_SILENT, "no answer to PING");
+}
+
+/* A PING that is out already, because the connection was idle, asks as well as another would. */
+static void check_silence(struct connection *connection, int64_t now_us)
+{
+	int64_t oldest_us = session_oldest_us(connection->session);
+
+	if (!oldest_us || connection->ping_suspicious || now_us < silence_us(connection, oldest_us))
+		return;
+	if (!connection->ping_sent_us)
+		ping(connection, now_us);
+	connection->ping_suspicious = connection->ping_sent_us != 0;
+	session_shed(connection->session);
+}
+
+static void check_idleness(struct connection *connection, int64_t now_us)
+{
+	if (connection->ping_sent_us || session_oldest_us(connection->session) ||
+		now_us < idle_ping_us(connection))
+		return;
+	if (connection->state == CONNECTION_READY &&
+		connection->owner.surplus(connection->owner.arg, connection))
+		connection_retire(connection, FAULT_NONE, "idle and more than needed");
+	else
+		ping(connection, now_us);
 }
 
 static void check_liveness(struct connection *connection, int64_t now_us)
 {
-	const struct connection_options *options = &connection->options;
-	int64_t oldest_us = session_oldest_us(connection->session);
-
-	if (connection->ping_sent_us) {
-		if (now_us < connection->ping_sent_us + MS(options->ping_timeout_ms))
-			return;
-		/* Whoever sends other things is alive, only slow with the ACK. */
-		if (connection->last_read_us > connection->ping_sent_us)
-			connection->ping_sent_us = now_us;
-		else
-			connection_kill(connection, FAULT_SILENT, "no answer to PING");
-	} else if (oldest_us && now_us >= silence_us(connection, oldest_us)) {
-		ping(connection, now_us, true);
-		session_shed(connection->session);
-	} else if (!oldest_us && now_us >= idle_ping_us(connection)) {
-		if (connection->state == CONNECTION_READY &&
-			connection->owner.surplus(connection->owner.arg, connection))
-			connection_retire(connection, FAULT_NONE, "idle and more than needed");
-		else
-			ping(connection, now_us, false);
-	}
+	if (connection->ping_sent_us)
+		check_ping(connection, now_us);
+	if (connection->state == CONNECTION_DEAD)
+		return;
+	check_silence(connection, now_us);
+	check_idleness(connection, now_us);
 }
 
 void connection_on_timer(evutil_socket_t fd, short what, void *arg)

@@ -56,7 +56,7 @@ struct peer {
 	char proxy_saw[2048];
 	void (*script)(struct peer *peer, struct peer_request *request);
 	struct peer_connection *connections[PEER_CONNECTIONS_MAX];
-	int count, requests, resumed, resets;
+	int count, requests, resumed, resets, pings;
 	uint32_t reset_code;
 	char last_authorization[512];
 };
@@ -111,6 +111,14 @@ static inline nghttp2_nv peer_nv(const char *name, const char *value)
 {
 	return (nghttp2_nv){(uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value, strlen(name),
 		strlen(value), NGHTTP2_NV_FLAG_NONE};
+}
+
+/* True when bytes lie in its socket that it did not read. */
+static inline bool peer_has_unread(const struct peer_connection *connection)
+{
+	char byte;
+
+	return recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
 }
 
 /* body: a string that lives on, or "". Sent by the event that follows. */
@@ -216,6 +224,8 @@ static inline int peer_on_frame(nghttp2_session *h2, const nghttp2_frame *frame,
 		peer->resets++;
 		peer->reset_code = frame->rst_stream.error_code;
 	}
+	if (frame->hd.type == NGHTTP2_PING && !(frame->hd.flags & NGHTTP2_FLAG_ACK))
+		peer->pings++;
 	if (frame->hd.type == NGHTTP2_DATA && frame->hd.flags & NGHTTP2_FLAG_END_STREAM) {
 		struct peer_request *request = peer_request_of(connection, frame->hd.stream_id);
 		if (!request)

@@ -276,4 +276,19 @@ static inline void world_expect(
 			status, reason);
 }
 
+/* The sender's end of its first connection to the peer. */
+static inline int world_socket(const struct world *world)
+{
+	for (int fd = 0; fd < 256; fd++) {
+		struct sockaddr_in address = {.sin_family = AF_UNSPEC};
+		socklen_t len = sizeof(address);
+		if (getpeername(fd, (struct sockaddr *)&address, &len) == 0 &&
+			address.sin_family == AF_INET &&
+			ntohs(address.sin_port) == world->peer.port)
+			return fd;
+	}
+	fail_msg("not connected");
+	return -1;
+}
+
 #endif

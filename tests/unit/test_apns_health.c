@@ -117,6 +117,40 @@ static void a_flood_of_them_is_not(void **state)
 	assert_string_equal(world_stats(world).alarm, "");
 }
 
+/* ---- silence ---- */
+
+/* The idle PING finds nobody; pushes that come then learn it as fast as without one, and what the
+ * socket does not take goes elsewhere. */
+static void silence_is_noticed_while_an_idle_ping_is_out(void **state)
+{
+	struct world *world = *state;
+	const int pushes = 100, sndbuf_bytes = 8192; /* far more than the socket takes */
+
+	world->options.response_timeout_ms = world->options.ping_timeout_ms = PATIENCE_MS;
+	world->options.ping_interval_ms = 100;
+	world_start(world, accept_all);
+	world_send(world);
+	world_finish(world);
+	struct peer_connection *old = world->peer.connections[0];
+	nghttp2_submit_window_update(old->h2, NGHTTP2_FLAG_NONE, 0, pushes * PUSH_VOIP_MAX_BYTES);
+	peer_flush(old);
+	WORLD_UNTIL(world, world->peer.pings == 1); /* so that the next bytes are a PING */
+	event_del(old->event);
+	setsockopt(world_socket(world), SOL_SOCKET, SO_SNDBUF, &sndbuf_bytes, sizeof(sndbuf_bytes));
+	WORLD_UNTIL(world, peer_has_unread(old));
+	for (int i = 0; i < pushes; i++)
+		world_send_large(world);
+	WORLD_UNTIL(world, world->peer.count == 2); /* the one that is silent does not count */
+	world_send(world);
+	WORLD_UNTIL(world, world->told[pushes + 1]);
+	world_expect(world, pushes + 1, PUSH_ACCEPTED, 200, "");
+	assert_int_equal(world->results[pushes + 1].attempts, 1);
+	WORLD_UNTIL(world, world->told[pushes]);
+	world_expect(world, pushes, PUSH_ACCEPTED, 200, "");
+	assert_int_equal(world->results[pushes].attempts, 2); /* shed, not lost */
+	assert_int_equal(world_stats(world).ready, 2);
+}
+
 /* ---- the window ---- */
 
 #define BITE_BYTES 1000
@@ -167,6 +201,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_goaway_is_heard),
 		T(a_flood_of_them_is_not),
+		T(silence_is_noticed_while_an_idle_ping_is_out),
 		T(a_busy_window_is_not_shut),
 	};
 
