@@ -85,6 +85,10 @@ enum err connection_new(const struct connection_options *options,
  * fine. */
 void connection_free(struct connection *connection);
 
+/* Other timeouts from now on, for what is out already, too. */
+void connection_set_timeouts(struct connection *connection, int64_t response_ms,
+	int64_t ping_interval_ms, int64_t ping_ms);
+
 /* ready -> draining: no more requests, close when the last stream has ended. A connecting one
  * dies. */
 void connection_retire(struct connection *connection, enum connection_fault fault, const char *why);

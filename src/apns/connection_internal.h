@@ -52,6 +52,9 @@ void connection_break(struct connection *connection, enum connection_fault fault
 /* The TCP connection stands: starts TLS. */
 void connection_start_tls(struct connection *connection, int fd);
 
+/* Sets the socket's options, if there is one. */
+void connection_tune(const struct connection *connection);
+
 /* Closes socket and TLS. */
 void connection_close_socket(struct connection *connection);
 

@@ -15,7 +15,7 @@
 #define READ_BYTES 16384
 #define READS_MAX  256 /* an event; then others have their turn */
 
-static void connection_tune(const struct connection *connection)
+void connection_tune(const struct connection *connection)
 {
 	const struct connection_options *options = &connection->options;
 	const int on = 1;
@@ -23,6 +23,8 @@ static void connection_tune(const struct connection *connection)
 	const unsigned user_timeout_ms =
 		(unsigned)(options->response_timeout_ms + options->ping_timeout_ms);
 
+	if (connection->fd < 0)
+		return;
 	setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	setsockopt(connection->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms,
 		sizeof(user_timeout_ms));

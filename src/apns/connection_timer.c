@@ -84,6 +84,18 @@ void connection_arm(struct connection *connection, int64_t now_us)
 	event_add(connection->timer, &wait);
 }
 
+void connection_set_timeouts(struct connection *connection, int64_t response_ms,
+	int64_t ping_interval_ms, int64_t ping_ms)
+{
+	if (connection->state == CONNECTION_DEAD)
+		return;
+	connection->options.response_timeout_ms = response_ms;
+	connection->options.ping_interval_ms = ping_interval_ms;
+	connection->options.ping_timeout_ms = ping_ms;
+	connection_tune(connection);
+	connection_arm(connection, clock_mono_us());
+}
+
 /* ---- what ---- */
 
 static void connect_timed_out(struct connection *connection)

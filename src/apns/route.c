@@ -104,6 +104,9 @@ bool route_leads_to(const struct route *route, const struct route_options *optio
 void route_configure(struct route *route, const struct route_options *options, bool fresh)
 {
 	route->options = *options;
+	for (size_t i = 0; i < route->connection_count; i++)
+		connection_set_timeouts(route->connections[i], options->response_timeout_ms,
+			options->ping_interval_ms, options->ping_timeout_ms);
 	if (fresh) {
 		route_retire_all(route, "new set of apps or certificates");
 		tls_memory_clear(&route->tls_memory);

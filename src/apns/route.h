@@ -46,8 +46,9 @@ void route_free(struct route *route);
  * route. */
 bool route_leads_to(const struct route *route, const struct route_options *options);
 
-/* New limits and certificates. fresh: old connections finish what they have and close (another set
- * of apps: APNs binds those at a connection's first push). */
+/* New limits, certificates, and timeouts, which reach open connections, too. fresh: old connections
+ * finish what they have and close (another set of apps: APNs binds those at a connection's first
+ * push). */
 void route_configure(struct route *route, const struct route_options *options, bool fresh);
 
 /* Keeps connections open from now on. */

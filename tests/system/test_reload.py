@@ -168,6 +168,20 @@ def test_limits_change():
         assert payload["expires_ms"] - payload["started_ms"] == 7000
 
 
+def test_timeouts_reach_open_connections():
+    with Lab(config={"apns": {"response-timeout": "60s"}}) as lab:
+        lab.events.ask(event="register", user="1001", token=TOKEN)
+        assert lab.events.ask(event="call", call="c", to="1001")["verdict"] == "push"
+        lab.simulator.rule(times=1, action="silent")
+        call = lab.events.post(event="call", call="d", to="1001")
+        wait_until(lambda: len(lab.simulator.requests()) == 2, what="a push in flight")
+        reload(lab, {"apns": {"response-timeout": "500ms"}})
+        device = lab.events.reply(call)["devices"][0]
+        assert (device["result"], device["attempts"]) == ("accepted", 2), device
+        # Nothing else than the timeout ended it.
+        assert [e["detail"] for e in lab.simulator.events("stream-closed")] == ["CANCEL"]
+
+
 def test_other_push_service():
     """New endpoints take effect without a restart, old connections are given up."""
     with Lab(sandbox=()) as lab:

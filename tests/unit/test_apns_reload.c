@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include <netinet/tcp.h>
+
 #include "apns_world.h"
 
 /* SIGHUP: another configuration while pushes wait and fly. */
@@ -143,6 +145,76 @@ static void an_app_that_is_gone_takes_its_pushes_along(void **state)
 	assert_int_equal(world_send_app(world, 1, PATIENCE_MS), 0);
 }
 
+/* ---- timeouts of a connection that stands ---- */
+
+static unsigned user_timeout_ms(const struct world *world)
+{
+	unsigned value = 0;
+	socklen_t len = sizeof(value);
+
+	getsockopt(world_socket(world), IPPROTO_TCP, TCP_USER_TIMEOUT, &value, &len);
+	return value;
+}
+
+static void the_socket_learns_them(void **state)
+{
+	struct world *world = *state;
+	char why[256] = "";
+
+	world_start(world, accept_all);
+	world_send(world);
+	world_finish(world);
+	assert_int_equal(user_timeout_ms(world), 2000 + 1000);
+	world->options.response_timeout_ms = 700;
+	world->options.ping_timeout_ms = 70;
+	assert_int_equal(reload(world, 2, why), ERR_OK);
+	assert_int_equal(user_timeout_ms(world), 770);
+	assert_int_equal(world->peer.count, 1);
+}
+
+/* For what is out already, too: its timer was set for the old one. */
+static void a_push_in_flight_learns_response_timeout(void **state)
+{
+	struct world *world = *state;
+	char why[256] = "";
+
+	world->options.response_timeout_ms = 60000;
+	world_start(world, ignore_all);
+	world_send(world);
+	WORLD_UNTIL(world, world->peer.requests == 1);
+	world->options.response_timeout_ms = 100;
+	assert_int_equal(reload(world, 2, why), ERR_OK);
+	world->peer.script = accept_all;
+	int64_t start_us = clock_mono_us();
+	world_finish(world);
+	assert_in_range(clock_mono_us() - start_us, 0, 1500000); /* before silence is noticed */
+	world_expect(world, 0, PUSH_ACCEPTED, 200, "");
+	assert_int_equal(world->results[0].attempts, 2);
+	assert_int_equal(world->peer.count, 1);
+}
+
+static void an_idle_connection_learns_its_pings(void **state)
+{
+	struct world *world = *state;
+	char why[256] = "";
+
+	world->options.ping_timeout_ms = 60000;
+	world_start(world, accept_all);
+	world_send(world);
+	world_finish(world);
+	assert_int_equal(world->peer.pings, 0);
+	world->options.ping_interval_ms = 50;
+	assert_int_equal(reload(world, 2, why), ERR_OK);
+	WORLD_UNTIL(world, world->peer.pings == 2);
+	/* The next one is not answered. */
+	struct peer_connection *old = world->peer.connections[0];
+	event_del(old->event);
+	WORLD_UNTIL(world, peer_has_unread(old));
+	world->options.ping_timeout_ms = 50;
+	assert_int_equal(reload(world, 2, why), ERR_OK);
+	WORLD_UNTIL(world, world->peer.count == 2);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 int main(void)
 {
@@ -151,6 +223,9 @@ int main(void)
 		T(an_equal_reload_keeps_connections),
 		cmocka_unit_test(a_reload_loses_no_push),
 		T(a_push_of_the_old_key_goes_again_with_the_new_one),
+		T(the_socket_learns_them),
+		T(a_push_in_flight_learns_response_timeout),
+		T(an_idle_connection_learns_its_pings),
 		T(an_app_that_is_gone_takes_its_pushes_along),
 	};
 
