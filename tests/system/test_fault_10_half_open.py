@@ -7,6 +7,7 @@ with the same apns-id and uuid. What a socket that blocks still holds is not uns
 the peer reads again. The kernel does not wait for longer than we do."""
 
 import ctypes
+import json
 import os
 import pathlib
 import socket
@@ -14,13 +15,8 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import harness  # noqa: E402
-from harness import Lab, Skip, wait_until  # noqa: E402
-from preload import preload  # noqa: E402
-
-import json
-
-
 from harness import START_S, Lab, Skip, wait_until  # noqa: E402
+from preload import preload  # noqa: E402
 
 # Far above what the PING takes: 2 s of silence and ping-timeout.
 CONFIG = {"apns": {"connections": 1, "max-connections": 1, "response-timeout": "30s",
