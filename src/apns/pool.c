@@ -73,8 +73,8 @@ static int64_t backoff_us(const struct route *route)
 	return 1000 * retry_backoff_ms(route->failures - 1, BACKOFF_BASE_MS, cap_ms, random_bits());
 }
 
-/* Where the address stands among the bad ones: from 1 on, a greater one for a newer failure; 0: it is
- * none of them. */
+/* Where the address stands among the bad ones: from 1 on, a greater rank for a newer failure; 0: it
+ * is none of them. */
 static size_t bad_rank(const struct route *route, const struct sockaddr *address)
 {
 	size_t rank = route->bad_count;

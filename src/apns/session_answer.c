@@ -99,7 +99,8 @@ static bool goaway_is_stale(const struct session *session, const struct session_
 	return false;
 }
 
-/* RFC 9113 6.8: a warning may come first, and the one with the reason later. Streams above last_stream_id are closed by nghttp2 after this, as refused. */
+/* RFC 9113 6.8: a warning may come first, and the one with the reason later. Streams above
+ * last_stream_id are closed by nghttp2 after this, as refused. */
 static void goaway_seen(struct session *session, const nghttp2_goaway *goaway)
 {
 	struct session_goaway seen = {.error = goaway->error_code, .len = goaway->opaque_data_len};

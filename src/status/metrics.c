@@ -62,8 +62,8 @@ static const struct metric_info {
 		"pbxpush_streams", "Pushes on the wire, unanswered.", "team", "key", "environment"),
 	[METRIC_STREAM_LIMIT] = GAUGE("pbxpush_stream_limit",
 		"Pushes that the service allows on the wire.", "team", "key", "environment"),
-	[METRIC_GOAWAY] = COUNTER(
-		"pbxpush_goaway_total", "Connections that the service told to go away.", "reason"),
+	[METRIC_GOAWAY] = COUNTER("pbxpush_goaway_total",
+		"GOAWAYs of the service, each reason once a connection.", "reason"),
 	[METRIC_RETRIES] = COUNTER("pbxpush_retries_total", "Pushes sent once more.", "reason"),
 	[METRIC_TOKEN_AGE] = GAUGE("pbxpush_provider_token_age_seconds",
 		"Age of the signed provider token.", "team", "key"),

@@ -403,7 +403,7 @@ def main():
     sections = {"rate": measure_rate, "latency": measure_latency, "delay": measure_delay,
                 "memory": measure_memory, "idle": measure_idle}
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--idle-s", type=int, default=20, help="how long to watch it idle")
+    parser.add_argument("--idle-s", type=int, default=60, help="how long to watch it idle")
     parser.add_argument("section", nargs="*", help=", ".join(sections))
     arguments = parser.parse_args()
     if unknown := set(arguments.section) - set(sections):
