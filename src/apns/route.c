@@ -151,14 +151,14 @@ void route_defer(struct route *route, struct delivery *delivery, int64_t pause_m
 		return;
 	}
 	delivery->place = DELIVERY_LATER;
+	event_active(route->soon, EV_TIMEOUT, 0); /* sets the timer, also of another route */
 }
 
 void route_await_other(struct route *route, struct delivery *delivery, int64_t pause_ms)
 {
 	route_defer(route, delivery, pause_ms);
 	delivery->awaits_other = delivery->place == DELIVERY_LATER;
-	route->other_wanted = true;
-	event_active(route->soon, EV_TIMEOUT, 0);
+	route->wanted = route->other_wanted = true;
 }
 
 void route_wake_awaiting(struct route *route)

@@ -64,7 +64,8 @@ def test_refused_ones_do_not_wait():
         lab.phones(11)
         lab.call(10)
         lab.simulator.rule(token=token(10), times=1, delay_ms=2000)
-        lab.simulator.rule(times=10, action="refuse")
+        for number in range(10):
+            lab.simulator.rule(token=token(number), times=1, action="refuse")
         slow = lab.post_call(10)
         calls = [lab.post_call(number) for number in range(10)]
         devices = [lab.device(call) for call in calls]
