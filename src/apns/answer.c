@@ -111,11 +111,13 @@ static void on_ambiguous(
 	bool first = !delivery->ambiguous;
 
 	delivery->ambiguous = true;
-	route_note_loss(route);
-	if (first && may_go_again(route, delivery))
+	if (first && may_go_again(route, delivery)) {
 		send_again(route, delivery, "ambiguous");
-	else
-		delivery_give_up(delivery, reason);
+		return;
+	}
+	if (!delivery->cancelled)
+		route_note_loss(route);
+	delivery_give_up(delivery, reason);
 }
 
 /* ---- answers ---- */

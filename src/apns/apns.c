@@ -135,7 +135,7 @@ static void delivery_overdue(struct delivery *delivery)
 	case STREAM_UNPROCESSED:
 		break;
 	}
-	if (route)
+	if (route && !delivery->cancelled && !delivery->answer.status)
 		route_note_loss(route);
 	delivery_give_up(delivery, reason);
 }

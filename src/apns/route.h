@@ -80,7 +80,7 @@ bool route_wind_up(struct route *route);
 /* The app goes elsewhere, and its alarm with it. NULL: nothing. */
 void route_forget_app(struct route *route, const struct app *app);
 
-/* A push of it got no answer before its deadline. */
+/* A push of it is given up, and had no answer at all. */
 void route_note_loss(struct route *route);
 
 /* Why a push that waits is still waiting: timeout, connection, tls, dns or proxy. */
