@@ -62,7 +62,7 @@ struct route {
 	char alarm[160];
 	const struct lane *alarm_lane;
 	bool alarm_is_connect;
-	bool lost;     /* a push got no answer, and none was answered since */
+	bool lost;     /* a push was given up without an answer, and none was answered since */
 	char odd[64];  /* the last answer that was not understood */
 	char skew[64]; /* our clock is wrong, in words; "" where it is not */
 	int64_t last_good_us, needed_since_us;
