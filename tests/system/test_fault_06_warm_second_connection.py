@@ -75,7 +75,7 @@ def test_both_closed_under_pushes():
         lab.simulator.rule(action="silent", connection=1)
         lab.simulator.rule(action="silent", connection=2)
         calls = [lab.post_call(number) for number in range(2)]
-        wait_until(lambda: lab.daemon.route()["streams"] == 2, what="a push on each connection")
+        wait_until(lambda: lab.simulator.stats()["requests"] == 4, what="a push on each connection")
         with lab.daemon.asleep():
             lab.simulator.control(close=True, connection="open")
         for number, call in enumerate(calls):
