@@ -103,11 +103,12 @@ class Kamailio(Program):
                 and not any(text in line for text in HARMLESS)]
 
     def transactions(self):
-        """How many transactions it has."""
-        for line in self.rpc("tm.stats").stdout.splitlines():
-            if line.strip().startswith("current:"):
-                return int(line.split(":")[1])
-        raise AssertionError("no tm.stats")
+        """How many transactions have not ended. tm keeps those that have for some seconds, and on a
+        busy machine now and then one for good (Kamailio 5.6: t_continue() and the timer of a
+        suspended INVITE in the same moment leave it a reference)."""
+        figures = dict(line.strip().split(": ") for line in self.rpc("tm.stats").stdout.splitlines()
+                       if ": " in line)
+        return int(figures["current"]) - int(figures["waiting"])
 
 
 class Apple(threading.Thread):
