@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,14 +20,6 @@
 #define PAUSE_MIN_MS     200
 #define SKEW_MAX_S       120
 #define ODD_SHOWN        40
-
-static uint32_t random_bits(void)
-{
-	uint32_t bits = 0;
-
-	RAND_bytes((unsigned char *)&bits, sizeof(bits));
-	return bits;
-}
 
 /* The delivery's own route: another one where a reload moved its app meanwhile. */
 static struct route *delivery_route(struct route *route, const struct delivery *delivery)
@@ -99,7 +90,7 @@ static void on_unprocessed(
 	else
 		send_later(route, delivery, reason, loss,
 			retry_backoff_ms(delivery->refusals - FREE_REFUSALS, REFUSED_PAUSE_MS,
-				REFUSED_CAP_MS, random_bits()));
+				REFUSED_CAP_MS, route_random()));
 }
 
 /* It may have arrived. Once more with the same apns-id and uuid: the app knows a call that it
@@ -125,7 +116,7 @@ static void on_ambiguous(
 static int64_t pause_ms(const struct delivery *delivery)
 {
 	int64_t pause_ms =
-		retry_backoff_ms(delivery->pauses, PAUSE_BASE_MS, PAUSE_CAP_MS, random_bits());
+		retry_backoff_ms(delivery->pauses, PAUSE_BASE_MS, PAUSE_CAP_MS, route_random());
 
 	if (delivery->stream.retry_after_s >= 0)
 		pause_ms = delivery->stream.retry_after_s * INT64_C(1000);

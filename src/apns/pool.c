@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -58,19 +57,12 @@ struct connection *pool_pick(const struct route *route, const struct delivery *d
 
 /* ---- failures ---- */
 
-static uint32_t random_bits(void)
-{
-	uint32_t bits = 0;
-
-	RAND_bytes((unsigned char *)&bits, sizeof(bits));
-	return bits;
-}
-
 static int64_t backoff_us(const struct route *route)
 {
 	int64_t cap_ms = route->waiting ? BACKOFF_WAITING_MS : BACKOFF_IDLE_MS;
 
-	return 1000 * retry_backoff_ms(route->failures - 1, BACKOFF_BASE_MS, cap_ms, random_bits());
+	return 1000 *
+	       retry_backoff_ms(route->failures - 1, BACKOFF_BASE_MS, cap_ms, route_random());
 }
 
 /* Where the address stands among the bad ones: from 1 on, a greater rank for a newer failure; 0: it
@@ -140,8 +132,7 @@ static void pool_is_ready(struct route *route, const struct connection *connecti
 		route_clear_alarm(route);
 	if (peer)
 		bad_remove(route, bad_rank(route, peer));
-	route_wake_awaiting(route);
-	event_active(route->soon, EV_TIMEOUT, 0);
+	route_wake_awaiting(route); /* on_settled() pumps */
 }
 
 static void pool_alarm(

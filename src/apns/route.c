@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,6 +171,14 @@ void route_wake_awaiting(struct route *route)
 		if (map_entry(node, struct delivery, by_due)->awaits_other)
 			heap_set(&route->later, node, 0);
 	}
+}
+
+uint32_t route_random(void)
+{
+	uint32_t bits = 0;
+
+	RAND_bytes((unsigned char *)&bits, sizeof(bits));
+	return bits;
 }
 
 static uint64_t device_hash(const struct delivery *delivery)

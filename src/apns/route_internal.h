@@ -93,6 +93,9 @@ void pool_is_good(struct route *route, const struct connection *connection);
 
 /* ---- route.c ---- */
 
+/* For jitter. */
+uint32_t route_random(void);
+
 /* Other pushes to the delivery's device wait so long, too. */
 void route_pause_device(struct route *route, const struct delivery *delivery, int64_t pause_ms);
 

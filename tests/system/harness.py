@@ -634,6 +634,15 @@ class Lab:
             return states.count("open") == connections
         wait_until(ready, START_S, f"{connections} connections")
 
+    def serve_with_two(self):
+        """Two connections that have each had a good push."""
+        self.phones(2)
+        self.wait_ready(2)
+        self.simulator.rule(times=2, delay_ms=300)
+        for call in [self.post_call(number) for number in range(2)]:
+            self.device(call)
+        assert {r["connection"] for r in self.simulator.requests()} == {1, 2}
+
     def ctl(self, *args, stdin=None, deadline_s=START_S):
         """Runs pbxpushctl against this daemon."""
         done = subprocess.run(

@@ -111,12 +111,7 @@ def test_both_are_replaced_at_once():
     """Good connections that end are no failure: both are opened again side by side, not one after
     another and after a pause."""
     with Lab(config={"apns": {"connect-timeout": "30s"}}) as lab:
-        lab.phones(2)
-        lab.wait_ready(2)
-        lab.simulator.rule(times=2, delay_ms=300)
-        for call in [lab.post_call(number) for number in range(2)]:
-            lab.device(call)
-        assert {r["connection"] for r in lab.simulator.requests()} == {1, 2}
+        lab.serve_with_two()
         lab.simulator.control(pause=True, connection="new")
         with lab.daemon.asleep():
             lab.simulator.control(rst=True, connection="open")

@@ -61,12 +61,7 @@ def test_good_connections_are_no_excuse():
     """Two that had served are sent away for a fault of the configuration: others are opened one
     after another, each when the one before has failed."""
     with Lab(config={"apns": {"connect-timeout": "1s"}}) as lab:
-        lab.phones(2)
-        lab.wait_ready(2)
-        lab.simulator.rule(times=2, delay_ms=300)
-        for call in [lab.post_call(number) for number in range(2)]:
-            lab.device(call)
-        assert {r["connection"] for r in lab.simulator.requests()} == {1, 2}
+        lab.serve_with_two()
         lab.simulator.control(pause=True, connection="new")
         with lab.daemon.asleep():
             lab.simulator.control(goaway={"reason": REASON}, connection="open")
